@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 _KEY = "edge_agent.option"
+_LONGEST_SHOWN = 60
 
 
 class Required:
@@ -61,7 +62,9 @@ class Text(Kind):
     def parse(self, written: Any) -> str:
         """The text; numbers and switches are not taken for one."""
         if not isinstance(written, str):
-            raise ValueError(f"{_shown(written)} is no text; put it in quotes if it is meant as one")
+            raise ValueError(
+                f"{_shown(written)} is no text; put it in quotes if it is meant as one"
+            )
         if self.pattern and not re.fullmatch(self.pattern, written):
             raise ValueError(f"{_shown(written)} is not {self.meaning}")
         return written
@@ -127,9 +130,13 @@ class _Ranged(Kind):
 
     def _within(self, value: float, written: Any) -> None:
         if self.least is not None and value < self.least:
-            raise ValueError(f"{_shown(written)} is less than {self.write(self.least)}, the least allowed")
+            raise ValueError(
+                f"{_shown(written)} is less than {self.write(self.least)}, the least allowed"
+            )
         if self.most is not None and value > self.most:
-            raise ValueError(f"{_shown(written)} is more than {self.write(self.most)}, the most allowed")
+            raise ValueError(
+                f"{_shown(written)} is more than {self.write(self.most)}, the most allowed"
+            )
 
     def limits(self) -> str:
         """``from … to …``, with units."""
@@ -202,13 +209,21 @@ class _Quantity(_Ranged):
         """The quantity in the base unit; a bare number gets the sentence that offers a unit."""
         if isinstance(written, int | float) and not isinstance(written, bool):
             raise ValueError(f"{written} has no unit; did you mean '{written}{self.usual}'?")
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)", written) if isinstance(written, str) else None
+        match = (
+            re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)", written)
+            if isinstance(written, str)
+            else None
+        )
         if match is None:
-            raise ValueError(f"{_shown(written)} is not {self.noun}; write it like '30{self.usual}'")
+            raise ValueError(
+                f"{_shown(written)} is not {self.noun}; write it like '30{self.usual}'"
+            )
         factor = dict(self.units).get(match[2])
         if factor is None:
             known = ", ".join(unit for unit, _ in self.units)
-            raise ValueError(f"{_shown(written)} has the unknown unit '{match[2]}'; known are {known}")
+            raise ValueError(
+                f"{_shown(written)} has the unknown unit '{match[2]}'; known are {known}"
+            )
         value = float(match[1]) * factor
         self._within(value, written)
         return value
@@ -277,7 +292,9 @@ class Labels(Kind):
             raise ValueError(f"{_shown(written)} is no mapping; write it like {{site: lyon}}")
         for key, value in written.items():
             if not isinstance(key, str) or not isinstance(value, str | int | float | bool):
-                raise ValueError(f"the label {_shown(key)} must be a name with a text, number or switch")
+                raise ValueError(
+                    f"the label {_shown(key)} must be a name with a text, number or switch"
+                )
         return written
 
     def schema(self) -> dict[str, Any]:
@@ -320,9 +337,12 @@ class AnyOf(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """One declared setting: its name, kind, default and meaning."""
+    """One declared setting: its key, kind, default and meaning."""
 
+    #: the dataclass field, with its unit: ``interval_s``
     name: str
+    #: what people write: ``interval``
+    key: str
     kind: Kind
     #: the value when it is not written, or `Required`
     default: Any
@@ -354,7 +374,7 @@ def option(
 
 
 def options_of(section: type) -> Sequence[Option]:
-    """The settings a dataclass declares, in order; fields not made with `option` are passed over."""
+    """The settings a dataclass declares, in order; fields not made by `option` are passed over."""
     return [_declared(field) for field in dataclasses.fields(section) if _KEY in field.metadata]
 
 
@@ -365,10 +385,18 @@ def _declared(field: dataclasses.Field[Any]) -> Option:
         default = field.default_factory()
     elif default is dataclasses.MISSING:
         default = Required
-    return Option(field.name, kind, default, meaning)
+    return Option(field.name, _key(field.name, kind), kind, default, meaning)
+
+
+def _key(name: str, kind: Kind) -> str:
+    """The written key: the unit stands in the value there, so not in the name."""
+    kinds = kind.kinds if isinstance(kind, AnyOf) else (kind,)
+    if any(isinstance(k, Duration) for k in kinds):
+        return name.removesuffix("_s")
+    return name.removesuffix("_bytes") if any(isinstance(k, Size) for k in kinds) else name
 
 
 def _shown(written: Any) -> str:
     """What was written, quoted, and cut where it is long."""
     text = f"'{written}'" if isinstance(written, str) else repr(written)
-    return text if len(text) <= 60 else f"{text[:56]}...{text[-1]}"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 4]}...{text[-1]}"

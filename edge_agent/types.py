@@ -14,7 +14,7 @@ from typing import Any
 #: What a sensor can say: a finite number, a switch or a word.
 Value = float | int | bool | str
 
-#: A time to live for what must never expire (a thousand years; a plain number keeps the SQL simple).
+#: A time to live for what must never expire: a thousand years, so that the SQL needs no special case.
 NEVER_S = 1_000 * 365 * 86_400
 
 
@@ -74,9 +74,13 @@ class SensorReading:
         if not self.sensor_name:
             raise ValueError("sensor_name is empty; a reading needs the name of its sensor")
         if not math.isfinite(self.timestamp):
-            raise ValueError(f"timestamp of {self.sensor_name} is {self.timestamp}; Unix seconds are finite")
+            raise ValueError(
+                f"timestamp of {self.sensor_name} is {self.timestamp}; Unix seconds are finite"
+            )
         if isinstance(self.value, float) and not math.isfinite(self.value):
-            raise ValueError(f"value of {self.sensor_name} is {self.value}; a reading is a finite number")
+            raise ValueError(
+                f"value of {self.sensor_name} is {self.value}; a reading is a finite number"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The reading as a JSON-representable dictionary, keys in the order of the wire."""
