@@ -14,7 +14,7 @@ from typing import Any
 #: What a sensor can say: a finite number, a switch or a word.
 Value = float | int | bool | str
 
-#: A time to live for what must never expire: a thousand years, so that the SQL needs no special case.
+#: A time to live for what must never expire: a thousand years, so that SQL needs no special case.
 NEVER_S = 1_000 * 365 * 86_400
 
 

@@ -1,0 +1,96 @@
+"""The contract every driver keeps, and what it is given to work with.
+
+A driver is one file: an options dataclass, the channels it measures, and `Sensor` with three
+methods. It imports its hardware library when it is built, never when it is imported.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from edge_agent.types import Measurement
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Channel:
+    """One quantity a driver measures."""
+
+    #: ``temperature``; ``""`` where the sensor has just one
+    name: str
+    #: the word for its unit, ``celsius``
+    unit: str
+
+
+class BusLike(Protocol):
+    """What a driver may ask of an I2C bus; `i2c.Bus` keeps it, and so does the fake in the tests."""
+
+    def read_register(self, address: int, register: int, length: int) -> bytes:
+        """``length`` bytes (1 to 32) from ``register``, in the order they came over the wire."""
+
+    def write_register(self, address: int, register: int, data: bytes) -> None:
+        """Write ``data`` (0 to 31 bytes) to ``register``."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """One plain write ending in a STOP: a command to a chip that has no registers."""
+
+    def read(self, address: int, length: int) -> bytes:
+        """One plain read of ``length`` bytes, a transfer of its own."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a driver gets from outside, so that a test can put a fake in its place."""
+
+    #: opens bus N, or a path, once; every driver on it gets the same object
+    bus: Any  # Callable[[int | str], BusLike]
+    #: where /proc, /sys and the disks are: ``/`` but in tests
+    root: Path = Path("/")
+
+
+class Sensor(abc.ABC):
+    """One configured sensor.
+
+    All three methods are called by one reader thread, that of `bus_name`, never two at a time.
+    None of them sleeps for longer than a few milliseconds: a conversion's wait is returned by
+    `trigger` and spent by the poller on other sensors.
+    """
+
+    #: the dataclass, made with `edge_agent.options.option`, that the configuration is checked by
+    Options: ClassVar[type]
+
+    #: which reader thread it shares, because they share a wire: ``i2c-1``, ``sysfs``
+    bus_name: str
+    #: what `read` may return, in order; fixed once it is built
+    channels: tuple[Channel, ...]
+
+    @abc.abstractmethod
+    def trigger(self) -> float:
+        """Start a measurement, and set the chip up first if that was not done or was undone.
+
+        Returns:
+            seconds until `read` may be called; 0.0 where nothing has to be waited for.
+
+        Raises:
+            SensorError: with a one-word ``reason``; the measurement is missed.
+        """
+
+    @abc.abstractmethod
+    def read(self) -> Sequence[Measurement]:
+        """What was measured, one per channel at the most, finite and in the channel's unit.
+
+        A value that the chip shows only at power-on or in saturation is no measurement: it raises.
+
+        Raises:
+            SensorError: with a one-word ``reason``; nothing of this measurement is kept.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Forget the set-up and let go of what is held; never raises.
+
+        `trigger` may follow and starts anew: that is how a sensor comes back from a brown-out.
+        """
