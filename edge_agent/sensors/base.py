@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from edge_agent.types import Measurement
 
@@ -26,7 +26,7 @@ class Channel:
 
 
 class BusLike(Protocol):
-    """What a driver may ask of an I2C bus; `i2c.Bus` keeps it, and so does the fake in the tests."""
+    """What a driver may ask of an I2C bus: `i2c.Bus` keeps it, and so does the tests' fake."""
 
     def read_register(self, address: int, register: int, length: int) -> bytes:
         """``length`` bytes (1 to 32) from ``register``, in the order they came over the wire."""
@@ -46,7 +46,7 @@ class Surroundings:
     """What a driver gets from outside, so that a test can put a fake in its place."""
 
     #: opens bus N, or a path, once; every driver on it gets the same object
-    bus: Any  # Callable[[int | str], BusLike]
+    bus: Callable[[int | str], BusLike]
     #: where /proc, /sys and the disks are: ``/`` but in tests
     root: Path = Path("/")
 

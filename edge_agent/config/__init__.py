@@ -1,0 +1,1 @@
+"""The configuration, declared once, and the loader that finds every mistake in it."""

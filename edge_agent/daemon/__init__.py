@@ -1,0 +1,1 @@
+"""Threads, their assembly, and the service manager."""

@@ -1,0 +1,1 @@
+"""Where readings are born; imports the vocabulary only."""
