@@ -1,0 +1,24 @@
+"""Marks each test by the folder it stands in, and hands out the fakes all of them share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fakes.clock import FakeClock
+
+KINDS = ("unit", "contract", "functional", "system")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test's kind is its folder: nobody can forget a marker."""
+    for item in items:
+        folder = Path(item.path).relative_to(Path(__file__).parent).parts[0]
+        assert folder in KINDS, f"{item.path} stands in none of {KINDS}"
+        item.add_marker(folder)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still until the test moves it, synchronised."""
+    return FakeClock()
