@@ -1,0 +1,56 @@
+"""Looking at the queue: how much there is, how old, how often tried. Reads only."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from edge_agent.types import Priority
+
+
+def depth(db: sqlite3.Connection) -> int:
+    """All rows, whatever their state."""
+    return int(db.execute("SELECT count(*) FROM sync_queue").fetchone()[0])
+
+
+def depths(db: sqlite3.Connection) -> dict[Priority, int]:
+    """Rows of each priority; every priority is named."""
+    counted = dict(
+        db.execute("SELECT priority, count(*) FROM sync_queue GROUP BY priority").fetchall()
+    )
+    return {priority: counted.get(priority.value, 0) for priority in Priority}
+
+
+def stats(db: sqlite3.Connection) -> dict[str, Any]:
+    """The documented statistics; reads every row."""
+    names = ("depth", "oldest_item_timestamp", "total_retries", "retrying_items")
+    counted = db.execute(
+        "SELECT count(*), min(created_at), coalesce(sum(retry_count), 0),"
+        " coalesce(sum(retry_count > 0), 0) FROM sync_queue"
+    ).fetchone()
+    return dict(zip(names, counted, strict=True))
+
+
+def oldest(db: sqlite3.Connection) -> float | None:
+    """When the first row was queued, queue time; None in an empty queue."""
+    row = db.execute("SELECT created_at FROM sync_queue ORDER BY id LIMIT 1").fetchone()
+    return row[0] if row else None
+
+
+def newest(db: sqlite3.Connection) -> float:
+    """When the last row was queued, queue time; 0.0 in an empty queue."""
+    row = db.execute("SELECT created_at FROM sync_queue ORDER BY id DESC LIMIT 1").fetchone()
+    return row[0] if row else 0.0
+
+
+def waiting(db: sqlite3.Connection, now: float) -> int:
+    """Rows whose next try is still to come."""
+    return sum(
+        int(
+            db.execute(
+                "SELECT count(*) FROM sync_queue WHERE priority = ? AND next_retry_at > ?",
+                (priority.value, now),
+            ).fetchone()[0]
+        )
+        for priority in Priority
+    )

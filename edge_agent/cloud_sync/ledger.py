@@ -1,0 +1,78 @@
+"""The books: what left the queue in which way, and what was sent in a day.
+
+Every function works inside the caller's transaction, the one that also deletes the rows; so the
+books agree with the rows at every instant, across crashes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+
+from edge_agent.cloud_sync import schema
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where every row that was ever enqueued is now."""
+
+    enqueued: int
+    queued: int
+    delivered: int
+    expired: int
+    shed: int
+    thinned: int
+    dead: int
+    exported: int
+    discarded: int
+    corrupt: int
+    #: refused for want of room; these never were in the queue
+    rejected: int
+
+    @property
+    def closes(self) -> bool:
+        """Whether the books agree: every row enqueued is in exactly one place."""
+        left: int = sum(getattr(self, fate) for fate in schema.FATES)
+        return self.enqueued == self.queued + left
+
+
+def post(db: sqlite3.Connection, entry: str, items: int) -> None:
+    """Book ``items`` rows under ``entry``; negative where they come back."""
+    if items:
+        db.execute("UPDATE ledger SET items = items + ? WHERE entry = ?", (items, entry))
+
+
+def read(db: sqlite3.Connection) -> Ledger:
+    """The books as this transaction sees them; counts the rows that are queued."""
+    base = int(setting(db, "sequence_base"))
+    entries = dict(db.execute("SELECT entry, items FROM ledger").fetchall())
+    queued = db.execute("SELECT count(*) FROM sync_queue").fetchone()[0]
+    return Ledger(enqueued=schema.sequence(db) - base, queued=queued, **entries)
+
+
+def setting(db: sqlite3.Connection, name: str) -> float:
+    """A numeric setting; 0 where it was never set."""
+    row = db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else 0
+
+
+def set_setting(db: sqlite3.Connection, name: str, value: float) -> None:
+    """Keep a numeric setting."""
+    db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+
+def add_amount(db: sqlite3.Connection, name: str, period: str, amount: int) -> None:
+    """Add to what a period has used; the first amount of a new period starts it at nothing."""
+    db.execute(
+        "INSERT INTO counters VALUES (?1, ?2, ?3) ON CONFLICT(name) DO UPDATE SET"
+        " amount = ?3 + CASE WHEN period = ?2 THEN amount ELSE 0 END, period = ?2",
+        (name, period, amount),
+    )
+
+
+def amount_of(db: sqlite3.Connection, name: str, period: str) -> int:
+    """What a period has used so far."""
+    row = db.execute(
+        "SELECT amount FROM counters WHERE name = ? AND period = ?", (name, period)
+    ).fetchone()
+    return int(row[0]) if row else 0

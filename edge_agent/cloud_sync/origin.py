@@ -1,0 +1,48 @@
+"""Who a row is: ``(queue_id, id)`` names one reading for ever, whatever becomes of the file.
+
+A queue_id is minted for the rows to come at each opening of the file that enqueues. So a cloned
+card, a restored image or a copied-back file never repeats one: its ids may begin again, but under
+another queue_id.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+
+from edge_agent.clock import Clock
+from edge_agent.cloud_sync import schema
+
+
+class Origin:
+    """The queue_id of one opening of the file."""
+
+    def __init__(self, device_id: str, clock: Clock) -> None:
+        self.queue_id = uuid.uuid4().hex
+        self._device_id = device_id
+        self._clock = clock
+
+    def register(self, db: sqlite3.Connection) -> None:
+        """See to it, in the transaction of an insert, that the rows from here on are ours.
+
+        Asks the file each time: what a transaction that failed had registered is not there.
+        """
+        known = "SELECT 1 FROM origins WHERE queue_id = ?"
+        if db.execute(known, (self.queue_id,)).fetchone() is None:
+            first_id = schema.sequence(db) + 1
+            synced_from_id = first_id if self._clock.synchronized() else None
+            db.execute(
+                "INSERT INTO origins VALUES (?, ?, ?, ?, ?)",
+                (first_id, self.queue_id, self._device_id, self._clock.boot_id(), synced_from_id),
+            )
+
+
+def of_row(db: sqlite3.Connection, row_id: int) -> tuple[int, str, str, int | None]:
+    """First id, queue_id and device_id of a row's origin, and the first id of the next one."""
+    first_id, queue_id, device_id = db.execute(
+        "SELECT first_id, queue_id, device_id FROM origins WHERE first_id <= ?"
+        " ORDER BY first_id DESC LIMIT 1",
+        (row_id,),
+    ).fetchone()
+    end = db.execute("SELECT min(first_id) FROM origins WHERE first_id > ?", (first_id,)).fetchone()
+    return first_id, queue_id, device_id, end[0]

@@ -1,0 +1,387 @@
+"""The store-and-forward queue: at-least-once, in order, bounded, on one SQLite file.
+
+The published reference is kept name for name; where its behaviour was a defect, the docstring says
+what happens instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from edge_agent.clock import Clock, SystemClock
+from edge_agent.cloud_sync import census, ledger, rows, schema, selection, timeline
+from edge_agent.cloud_sync.batch import Batch, Row
+from edge_agent.cloud_sync.flock import FlusherLock
+from edge_agent.cloud_sync.flush import flush_all
+from edge_agent.cloud_sync.ledger import Ledger
+from edge_agent.cloud_sync.memory import Memory
+from edge_agent.cloud_sync.origin import Origin
+from edge_agent.cloud_sync.retention import Expiry
+from edge_agent.cloud_sync.store import Store
+from edge_agent.cloud_sync.timeline import QueueTime, Step
+from edge_agent.types import Priority, Submission
+
+__all__ = ["CloudSyncQueue", "Priority", "QueueItem"]
+
+_ITEMS_DAY = "items_day"
+_LAST_FLUSH = "last_flush_time"
+
+
+@dataclasses.dataclass
+class QueueItem:
+    """One queued reading, decoded."""
+
+    id: int
+    payload: dict[str, Any]
+    priority: Priority
+    #: queue time, Unix seconds
+    created_at: float
+    ttl_seconds: int
+    retry_count: int = 0
+    #: queue time, Unix seconds
+    next_retry_at: float = dataclasses.field(default_factory=SystemClock().wall)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The item as a JSON-representable dictionary, the priority as its number."""
+        return dataclasses.asdict(self) | {"priority": self.priority.value}
+
+
+class CloudSyncQueue:
+    """A durable queue in one SQLite file.
+
+    **Durable**: with ``durability="full"`` an id that `enqueue` returned survives a power cut, with
+    ``"normal"`` a crash of the process. **At-least-once**: a row leaves only as delivered, expired,
+    dead or discarded, and is counted in the transaction that removes it. **Thread-safe**, and safe
+    beside other processes on the same file; no lock is held over the network.
+    """
+
+    def __init__(
+        self,
+        db_path: str | Path = "sync_queue.db",
+        *,
+        durability: str = "full",
+        device_id: str = "",
+        clock: Clock | None = None,
+    ) -> None:
+        """Open the queue; file and directory are made where they are not.
+
+        Args:
+            db_path: the database file.
+            durability: ``full`` or ``normal``.
+            device_id: whom new rows belong to, for the server.
+            clock: another than this machine's, for simulations.
+
+        Raises:
+            ValueError: ``durability`` is neither word.
+            StoreError: the file cannot be used.
+        """
+        if durability not in ("full", "normal"):
+            raise ValueError(f"durability is {durability!r}; it is 'full' or 'normal'")
+        self.path = Path(db_path).absolute()
+        self.device_id = device_id
+        self._clock = clock or SystemClock()
+        self._store = Store(self.path, durability=durability)
+        with self._store.read() as db:
+            given_out = census.newest(db)
+        self._time = QueueTime(self._clock, given_out=given_out)
+        self._steps: list[Step] = []
+        self._marked_synchronized = False
+        self._origin = Origin(device_id, self._clock)
+        self._expiry = Expiry(self._store)
+        self._flusher = FlusherLock(self.path)
+        #: what outlives a restart besides the rows
+        self.memory = Memory(self._store, self._clock)
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any]) -> CloudSyncQueue:
+        """The queue a mapping of constructor arguments describes: ``{"db_path": "/data/q.db"}``."""
+        return cls(**d)
+
+    # -- in ------------------------------------------------------------------------------------
+
+    def enqueue(
+        self,
+        payload: Mapping[str, Any],
+        priority: Priority = Priority.TELEMETRY,
+        ttl_seconds: int = 86_400,
+    ) -> int:
+        """Store one payload durably.
+
+        Args:
+            payload: JSON-representable; dates, UUIDs, ``Decimal`` and paths become texts.
+            priority: which rows go first.
+            ttl_seconds: how long it may wait, in queue time, before it is dropped unsent; above 0.
+
+        Returns:
+            its id, after the commit.
+
+        Raises:
+            PayloadError: refused, nothing was stored.
+            StoreError: the file could not be written; nothing was stored as far as SQLite says.
+        """
+        return self.enqueue_many([Submission(payload, priority, ttl_seconds)])[0]
+
+    def enqueue_many(self, submissions: Iterable[Submission]) -> list[int]:
+        """Store several payloads in one commit: all of them or none.
+
+        Returns:
+            their ids, in order, one after the other without a hole.
+
+        Raises:
+            PayloadError, StoreError: as `enqueue`.
+        """
+        now = self.now()
+        new = [rows.stored_form(submission, now) for submission in submissions]
+        if not new:
+            return []
+        with self._store.write() as db:
+            self._origin.register(db)
+            selection.keep_longest_ttls(db, new)
+            return rows.insert(db, new)
+
+    # -- out -----------------------------------------------------------------------------------
+
+    def dequeue(self, batch_size: int = 10) -> list[QueueItem]:
+        """Up to ``batch_size`` items that may be sent now; they stay until `ack`.
+
+        Returns:
+            by priority, then in the order they were queued; empty when there is nothing to send.
+        """
+        with self._store.read() as db:
+            found = selection.eligible(db, self.now(), batch_size)
+        return [_decoded(row) for row in found]
+
+    def peek(self, n: int = 5) -> list[QueueItem]:
+        """As `dequeue`, for looking."""
+        return self.dequeue(n)
+
+    def next_batch(
+        self, limit: int, max_bytes: int, *, critical_only: bool = False
+    ) -> Batch | None:
+        """The rows of the next request, payloads still as stored text; they stay until `ack`.
+
+        Args:
+            limit: the most items.
+            max_bytes: the most bytes of body, uncompressed; a single row always fits.
+            critical_only: leave all other priorities alone.
+        """
+        priorities = (Priority.CRITICAL,) if critical_only else tuple(Priority)
+        with self._store.read() as db:
+            return selection.next_batch(db, self.now(), limit, max_bytes, priorities)
+
+    def all_batches(self) -> list[Batch]:
+        """Everything that may be sent now, a batch for each ``queue_id``; all of it in memory."""
+        with self._store.read() as db:
+            return selection.all_batches(db, self.now())
+
+    def ack(self, ids: Sequence[int]) -> int:
+        """Delete delivered items. Returns how many rows that were."""
+        with self._store.write() as db:
+            return rows.remove(db, ids, "delivered")
+
+    def ack_sent(self, ids: Sequence[int]) -> int:
+        """As `ack`, and counts the items as sent today, in the same transaction."""
+        return self._flushed(ids, "delivered")
+
+    def discard(self, ids: Sequence[int]) -> int:
+        """Delete items unsent, because a person said so. Returns how many rows that were."""
+        return self._flushed(ids, "discarded")
+
+    def nack(self, ids: Sequence[int], retry_delay_seconds: float = 60.0) -> int:
+        """Put items off: they are eligible again after ``retry_delay_seconds``.
+
+        ``retry_count`` goes up by one; it is information, never a sentence. Returns how many rows.
+        """
+        with self._store.write() as db:
+            return rows.put_off(db, ids, self.now() + retry_delay_seconds)
+
+    def dead_letter(self, ids: Sequence[int], reason: str) -> int:
+        """Set condemned items aside, each with the answer that condemned it.
+
+        Returns:
+            how many rows that were.
+        """
+        with self._store.write() as db:
+            return rows.bury(db, ids, self.now(), reason)
+
+    def maybe_flush(self, uploader: Any = None) -> int:
+        """Send everything that may be sent now as one batch, and settle it.
+
+        For programs that drive the queue themselves; the daemon sends ``batch_size`` at a time.
+        The upload runs outside every lock. Success is ``ack``, failure is ``nack``.
+
+        Args:
+            uploader: `HTTPCloudUploader`, or anything with ``post_batch(payloads) -> bool``.
+
+        Returns:
+            how many items left the queue.
+
+        Warning:
+            Without an uploader everything eligible is **deleted unsent** (and counted as
+            discarded): meant for tests and for emptying a queue on purpose.
+
+        Raises:
+            QueueBusy: another thread or process (a running agent) flushes this file.
+        """
+        with self.flushing():
+            return flush_all(self, uploader)
+
+    def flushing(self) -> contextlib.AbstractContextManager[None]:
+        """Be the file's one flusher for the length of a ``with`` block.
+
+        Raises:
+            QueueBusy: somebody else is.
+        """
+        return self._flusher.held()
+
+    # -- how it is -----------------------------------------------------------------------------
+
+    def pending_count(self) -> int:
+        """All rows in the queue, whatever their TTL or retry state."""
+        with self._store.read() as db:
+            return census.depth(db)
+
+    def depths(self) -> dict[Priority, int]:
+        """How many rows of each priority are queued."""
+        with self._store.read() as db:
+            return census.depths(db)
+
+    def get_stats(self) -> dict[str, Any]:
+        """Statistics over every row; reads all of them.
+
+        Returns:
+            ``depth``, ``oldest_item_timestamp`` (queue time; None when empty), ``total_retries``
+            and ``retrying_items``.
+        """
+        with self._store.read() as db:
+            return census.stats(db)
+
+    def oldest_s(self) -> float | None:
+        """Seconds that the first row has waited, in queue time; None when the queue is empty."""
+        with self._store.read() as db:
+            queued_at = census.oldest(db)
+        return None if queued_at is None else max(0.0, self.now() - queued_at)
+
+    def backed_off(self) -> int:
+        """How many rows wait for the time of their next try."""
+        with self._store.read() as db:
+            return census.waiting(db, self.now())
+
+    def ledger(self) -> Ledger:
+        """Where every row that was ever enqueued is now."""
+        with self._store.read() as db:
+            return ledger.read(db)
+
+    def size_bytes(self) -> int:
+        """What the file and its log occupy."""
+        return self._store.total_bytes()
+
+    @property
+    def last_flush_time(self) -> float | None:
+        """Unix time of the most recent successful flush; None before the first."""
+        with self._store.read() as db:
+            return ledger.setting(db, _LAST_FLUSH) or None
+
+    @property
+    def messages_sent_today(self) -> int:
+        """Items flushed since local midnight; kept in the file, starts anew by itself."""
+        with self._store.read() as db:
+            return ledger.amount_of(db, _ITEMS_DAY, self._today())
+
+    def reset_daily_counters(self) -> None:
+        """Set `messages_sent_today` to 0 (it also resets itself at local midnight)."""
+        with self._store.write() as db:
+            sent = ledger.amount_of(db, _ITEMS_DAY, self._today())
+            ledger.add_amount(db, _ITEMS_DAY, self._today(), -sent)
+
+    # -- time and upkeep -----------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Queue time, Unix seconds: never goes back, and is the wall clock when that is right."""
+        step = self._time.observe()
+        if step is not None:
+            self._steps.append(step)
+        return self._time.now()
+
+    def tick(self) -> list[Step]:
+        """Look at the clock; for the daemon, at every turn.
+
+        Returns:
+            the steps of the wall clock seen since the last call, oldest first.
+        """
+        self.now()
+        seen, self._steps = self._steps, []
+        newly_right = self._clock.synchronized() and not self._marked_synchronized
+        if seen or newly_right:
+            with self._store.write() as db:
+                for step in seen:
+                    timeline.record(db, step, boot_id=self._clock.boot_id(), seen_at=self.now())
+                if newly_right:
+                    timeline.mark_synchronized(db, self._clock.boot_id())
+            self._marked_synchronized = newly_right or self._marked_synchronized
+        return seen
+
+    def purge_expired(self) -> int:
+        """Delete all rows that have outlived their TTL, in slices. Returns how many."""
+        purged, done = 0, False
+        while not done:
+            gone, done = self._expiry.sweep(self.now())
+            purged += gone
+        return purged
+
+    def upkeep(self) -> int:
+        """One slice of housekeeping: expire, and fold the log into the file. For the flusher.
+
+        Returns:
+            how many rows expired.
+        """
+        gone, _ = self._expiry.sweep(self.now())
+        if self._store.log_bytes() > schema.LOG_LIMIT_BYTES:
+            self._store.checkpoint()
+        return gone
+
+    def release_retries(self) -> int:
+        """Make every nacked row eligible in its old place; for a start, when no batch is frozen.
+
+        Returns:
+            how many rows that were.
+        """
+        with self._store.write() as db:
+            return rows.release(db, self.now())
+
+    def close(self) -> None:
+        """Close the file. Idempotent; every later call but this raises `QueueClosed`."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _flushed(self, ids: Sequence[int], fate: str) -> int:
+        """Delete items and count them as flushed, in one transaction."""
+        with self._store.write() as db:
+            gone = rows.remove(db, ids, fate)
+            ledger.add_amount(db, _ITEMS_DAY, self._today(), gone)
+            ledger.set_setting(db, _LAST_FLUSH, self._clock.wall())
+        return gone
+
+    def _today(self) -> str:
+        """The local date, as the wall clock has it."""
+        return time.strftime("%Y-%m-%d", time.localtime(self._clock.wall()))
+
+
+def _decoded(row: Row) -> QueueItem:
+    """A stored row as the published record."""
+    fields = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+    return QueueItem(**fields | {"payload": json.loads(row.payload)})

@@ -1,0 +1,108 @@
+"""Rows in, rows put off, rows out: every statement that changes ``sync_queue`` in normal work.
+
+Each function works inside the caller's transaction and books what it removes.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from edge_agent.cloud_sync import door, ledger
+from edge_agent.types import Priority, Submission
+
+#: Ids in one statement: far below SQLite's limit on parameters (32,766 in 3.40).
+_IDS_A_STATEMENT = 500
+
+
+class NewRow(NamedTuple):
+    """What is inserted, in the order of the statement's parameters."""
+
+    payload: str
+    priority: int
+    #: queue time, Unix seconds
+    created_at: float
+    ttl_seconds: int
+    next_retry_at: float
+
+
+def stored_form(submission: Submission, now: float) -> NewRow:
+    """The row a submission becomes.
+
+    Raises:
+        PayloadError: the payload is refused.
+        ValueError: the priority or the TTL is none.
+    """
+    if not submission.ttl_s > 0 or not math.isfinite(submission.ttl_s):
+        raise ValueError(f"ttl_seconds is {submission.ttl_s}; it must be a number above 0")
+    priority = Priority(submission.priority)
+    ttl_seconds = math.ceil(submission.ttl_s)
+    return NewRow(door.encode(submission.payload), priority.value, now, ttl_seconds, now)
+
+
+def insert(db: sqlite3.Connection, rows: Sequence[NewRow]) -> list[int]:
+    """Insert rows; returns their ids, one after the other (AUTOINCREMENT in one transaction)."""
+    db.executemany(
+        "INSERT INTO sync_queue(payload, priority, created_at, ttl_seconds, next_retry_at)"
+        " VALUES (?, ?, ?, ?, ?)",
+        rows,
+    )
+    last = int(db.execute("SELECT last_insert_rowid()").fetchone()[0])
+    return list(range(last - len(rows) + 1, last + 1))
+
+
+def remove(db: sqlite3.Connection, ids: Sequence[int], fate: str) -> int:
+    """Delete rows and book them under ``fate``; returns how many there were."""
+    gone = sum(
+        db.execute(f"DELETE FROM sync_queue WHERE {where}", numbers).rowcount
+        for where, numbers in _slices(ids)
+    )
+    ledger.post(db, fate, gone)
+    return gone
+
+
+def put_off(db: sqlite3.Connection, ids: Sequence[int], due: float) -> int:
+    """Make rows eligible at queue time ``due`` and count the try; returns how many there were."""
+    return sum(
+        db.execute(
+            f"UPDATE sync_queue SET retry_count = retry_count + 1, next_retry_at = ? WHERE {where}",
+            (due, *numbers),
+        ).rowcount
+        for where, numbers in _slices(ids)
+    )
+
+
+def bury(db: sqlite3.Connection, ids: Sequence[int], now: float, reason: str) -> int:
+    """Move rows to the dead letters, with the answer that condemned them; returns how many."""
+    for where, numbers in _slices(ids):
+        db.execute(
+            "INSERT INTO dead_letters SELECT id, payload, priority, created_at, ttl_seconds,"
+            f" retry_count, ?, ? FROM sync_queue WHERE {where}",
+            (now, reason, *numbers),
+        )
+    return remove(db, ids, "dead")
+
+
+def release(db: sqlite3.Connection, now: float) -> int:
+    """Put every row that waits out a retry back in its old place; returns how many there were."""
+    return sum(
+        db.execute(
+            "UPDATE sync_queue SET next_retry_at = created_at WHERE priority = ?"
+            " AND next_retry_at > ?",
+            (priority.value, now),
+        ).rowcount
+        for priority in Priority
+    )
+
+
+def _slices(ids: Sequence[int]) -> Iterator[tuple[str, Sequence[int]]]:
+    """Conditions that together match ``ids``: one range where they have no hole, else lists."""
+    wanted = sorted(set(ids))
+    if wanted and wanted[-1] - wanted[0] + 1 == len(wanted):
+        yield "id BETWEEN ? AND ?", (wanted[0], wanted[-1])
+        return
+    for start in range(0, len(wanted), _IDS_A_STATEMENT):
+        part = wanted[start : start + _IDS_A_STATEMENT]
+        yield f"id IN ({','.join('?' * len(part))})", part

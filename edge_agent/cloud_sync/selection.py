@@ -1,0 +1,112 @@
+"""Which rows are next: one range seek per priority, whatever the state of the queue.
+
+The documented query (``next_retry_at <= now AND created_at + ttl_seconds > now ORDER BY priority,
+next_retry_at``) scans past everything backed off or expired. Here each priority is entered by the
+index where its first eligible row can stand: a row is never retried before it was created, so what
+has ``next_retry_at <= now - longest TTL`` has expired.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from edge_agent.cloud_sync import origin
+from edge_agent.cloud_sync.batch import ITEM_OVERHEAD_BYTES, Batch, Row
+from edge_agent.cloud_sync.ledger import set_setting, setting
+from edge_agent.cloud_sync.rows import NewRow
+from edge_agent.types import Priority
+
+#: A critical item younger than this shares its request with no other priority.
+FRESH_S = 60.0
+
+_ELIGIBLE = """
+SELECT id, payload, priority, created_at, ttl_seconds, retry_count, next_retry_at
+FROM sync_queue
+WHERE priority = ? AND next_retry_at > ? AND next_retry_at <= ? AND created_at + ttl_seconds > ?
+ORDER BY next_retry_at, id LIMIT ?
+"""
+
+
+def keep_longest_ttls(db: sqlite3.Connection, new: Sequence[NewRow]) -> None:
+    """Keep the longest TTL ever stored at each priority, in the transaction that stores the rows."""
+    for priority in Priority:
+        name = _longest_ttl(priority)
+        longest = max((row.ttl_seconds for row in new if row.priority == priority), default=0)
+        if longest > setting(db, name):
+            set_setting(db, name, longest)
+
+
+def _longest_ttl(priority: Priority) -> str:
+    """The setting that keeps the longest TTL, in seconds, of a priority."""
+    return f"longest_ttl_{priority.value}"
+
+
+def eligible(
+    db: sqlite3.Connection,
+    now: float,
+    limit: int,
+    priorities: tuple[Priority, ...] = tuple(Priority),
+) -> list[Row]:
+    """Up to ``limit`` rows (-1: all) that may be sent now, by priority, then as they were queued."""
+    rows: list[Row] = []
+    for priority in priorities:
+        if len(rows) == limit:
+            break
+        bound = now - setting(db, _longest_ttl(priority))
+        found = db.execute(_ELIGIBLE, (priority.value, bound, now, now, max(limit - len(rows), -1)))
+        rows.extend(
+            Row(number, text, priority, *rest) for number, text, _, *rest in found.fetchall()
+        )
+    return rows
+
+
+def next_batch(
+    db: sqlite3.Connection,
+    now: float,
+    limit: int,
+    max_bytes: int,
+    priorities: tuple[Priority, ...] = tuple(Priority),
+) -> Batch | None:
+    """The next request's rows: of one origin, at most ``limit`` items and ``max_bytes`` of body.
+
+    A fresh critical item travels with critical items alone. One row always fits.
+    """
+    rows = eligible(db, now, limit, priorities)
+    if not rows:
+        return None
+    kept = _of_size(_critical_alone(rows, now), max_bytes)
+    first_id, queue_id, device_id, end_id = origin.of_row(db, kept[0].id)
+    kept = [row for row in kept if row.id >= first_id and (end_id is None or row.id < end_id)]
+    whole = len(kept) == len(rows) < limit and end_id is None
+    return Batch(queue_id, device_id, tuple(kept), open_ended=whole)
+
+
+def all_batches(db: sqlite3.Connection, now: float) -> list[Batch]:
+    """Everything that may be sent now, a batch for each origin.
+
+    Warning:
+        All of it is held in memory.
+    """
+    by_origin: dict[tuple[str, str], list[Row]] = {}
+    for row in eligible(db, now, -1):
+        _, queue_id, device_id, _ = origin.of_row(db, row.id)
+        by_origin.setdefault((queue_id, device_id), []).append(row)
+    return [Batch(*names, rows=tuple(rows)) for names, rows in by_origin.items()]
+
+
+def _critical_alone(rows: list[Row], now: float) -> list[Row]:
+    """The critical rows only, if one of them is fresh; else all."""
+    critical = [row for row in rows if row.priority is Priority.CRITICAL]
+    fresh = any(now - row.created_at < FRESH_S for row in critical)
+    return critical if fresh else rows
+
+
+def _of_size(rows: list[Row], max_bytes: int) -> list[Row]:
+    """The leading rows that fit a body of ``max_bytes``; at least one."""
+    used = 0
+    for index, row in enumerate(rows):
+        used += len(row.payload.encode()) + ITEM_OVERHEAD_BYTES
+        if used > max_bytes and index:
+            return rows[:index]
+    return rows
