@@ -172,7 +172,7 @@ def prepare(db: sqlite3.Connection) -> None:
 
 def _create(db: sqlite3.Connection) -> None:
     """Make what is missing, in the caller's transaction."""
-    for statement in (SYNC_QUEUE + HELPERS).split(";"):
+    for statement in (SYNC_QUEUE + HELPERS).split(";\n"):
         db.execute(statement)
     db.executemany("INSERT INTO ledger VALUES (?, 0)", [(entry,) for entry in ENTRIES])
     # Rows that a reference-made file brings along were all enqueued and none has left since.

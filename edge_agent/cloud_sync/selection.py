@@ -29,7 +29,7 @@ ORDER BY next_retry_at, id LIMIT ?
 
 
 def keep_longest_ttls(db: sqlite3.Connection, new: Sequence[NewRow]) -> None:
-    """Keep the longest TTL ever stored at each priority, in the transaction that stores the rows."""
+    """Keep the longest TTL stored at each priority, in the transaction that stores the rows."""
     for priority in Priority:
         name = _longest_ttl(priority)
         longest = max((row.ttl_seconds for row in new if row.priority == priority), default=0)
@@ -48,7 +48,7 @@ def eligible(
     limit: int,
     priorities: tuple[Priority, ...] = tuple(Priority),
 ) -> list[Row]:
-    """Up to ``limit`` rows (-1: all) that may be sent now, by priority, then as they were queued."""
+    """Up to ``limit`` rows (-1: all) that may be sent now, by priority, then as queued."""
     rows: list[Row] = []
     for priority in priorities:
         if len(rows) == limit:
