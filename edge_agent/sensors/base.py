@@ -1,16 +1,17 @@
 """The contract every driver keeps, and what it is given to work with.
 
 A driver is one file: an options dataclass, the channels it measures, and `Sensor` with three
-methods. It imports its hardware library when it is built, never when it is imported.
+methods. It imports its hardware library when that is first needed, never when it is imported.
 """
 
 from __future__ import annotations
 
 import abc
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from edge_agent.types import Measurement
 
@@ -26,7 +27,15 @@ class Channel:
 
 
 class BusLike(Protocol):
-    """What a driver may ask of an I2C bus: `i2c.Bus` keeps it, and so does the tests' fake."""
+    """What a driver may ask of an I2C bus; `i2c.Bus` keeps it.
+
+    Every call raises `BusError`, with a one-word ``reason``, when the transfer failed; it has been
+    tried again by then.
+    """
+
+    @property
+    def name(self) -> str:
+        """``i2c-1``: the same however the bus was named in the configuration."""
 
     def read_register(self, address: int, register: int, length: int) -> bytes:
         """``length`` bytes (1 to 32) from ``register``, in the order they came over the wire."""
@@ -45,10 +54,14 @@ class BusLike(Protocol):
 class Surroundings:
     """What a driver gets from outside, so that a test can put a fake in its place."""
 
-    #: opens bus N, or a path, once; every driver on it gets the same object
+    #: gives bus N, or the one at a path; every driver on it gets the same object
     bus: Callable[[int | str], BusLike]
     #: where /proc, /sys and the disks are: ``/`` but in tests
     root: Path = Path("/")
+    #: waits that many seconds, for the few milliseconds a driver may wait itself
+    sleep: Callable[[float], None] = time.sleep
+    #: seconds that never go back
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class Sensor(abc.ABC):
@@ -59,13 +72,36 @@ class Sensor(abc.ABC):
     `trigger` and spent by the poller on other sensors.
     """
 
-    #: the dataclass, made with `edge_agent.options.option`, that the configuration is checked by
+    #: the frozen dataclass, made with `edge_agent.options.option`, that the configuration is
+    #: checked by; I2C drivers call the two settings that place them ``bus`` and ``address``
     Options: ClassVar[type]
 
     #: which reader thread it shares, because they share a wire: ``i2c-1``, ``sysfs``
     bus_name: str
     #: what `read` may return, in order; fixed once it is built
     channels: tuple[Channel, ...]
+
+    @abc.abstractmethod
+    def __init__(self, options: Any, surroundings: Surroundings) -> None:
+        """Keep what is given and touch no hardware: a sensor that is absent is a fault later.
+
+        Args:
+            options: an instance of `Options`.
+            surroundings: buses, files and time.
+        """
+
+    @classmethod
+    def channel_names(cls, options: Any) -> Sequence[str]:
+        """What the configuration may name under ``channels``, known without touching hardware.
+
+        Args:
+            options: an instance of `Options`; a driver whose channels depend on it overrides this.
+
+        Returns:
+            the names in the order of `channels`; ``("",)`` for a sensor of one channel.
+        """
+        del options
+        return tuple(channel.name for channel in cls.channels)
 
     @abc.abstractmethod
     def trigger(self) -> float:

@@ -1,0 +1,104 @@
+"""Type name to driver: our own, and those that other distributions add by entry point.
+
+A driver is imported when its type is asked for, so an agent with one thermometer never pays for
+the others. Third parties add a type with an entry point in the group ``edge_agent.sensors``::
+
+    [project.entry-points."edge_agent.sensors"]
+    my_probe = "my_package.my_probe:MyProbe"
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from edge_agent.errors import ConfigError
+from edge_agent.sensors.base import Sensor
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
+
+GROUP = "edge_agent.sensors"
+
+_OWN = {
+    "bme280": "edge_agent.sensors.chips.bme280:Bme280",
+    "simulated": "edge_agent.sensors.simulated:Simulated",
+    "system": "edge_agent.sensors.system:System",
+}
+
+#: What importing somebody else's module is known to raise. A fault outside this list is the
+#: plugin's own crash and is shown as one, with its traceback.
+_BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
+def find(type_name: str) -> type[Sensor]:
+    """The driver of a sensor type; one of ours goes before a plugin's of the same name.
+
+    Raises:
+        KeyError: no driver of this name is installed.
+        ConfigError: a plugin gives it, and the plugin cannot be used.
+    """
+    if type_name in _OWN:
+        module, _, name = _OWN[type_name].partition(":")
+        driver: type[Sensor] = getattr(importlib.import_module(module), name)
+        return driver
+    for entry in _plugins():
+        if entry.name == type_name:
+            return _load(entry)
+    raise KeyError(type_name)
+
+
+def type_names() -> Sequence[str]:
+    """Every type that `find` knows, sorted, whether or not its plugin can be loaded."""
+    return sorted({*_OWN, *(entry.name for entry in _plugins())})
+
+
+def _plugins() -> EntryPoints:
+    # Reading every installed distribution's metadata is slow on a card, and an agent that uses
+    # our drivers only has no need of it.
+    from importlib import metadata  # noqa: PLC0415  # see above
+
+    return metadata.entry_points(group=GROUP)
+
+
+def _load(entry: EntryPoint) -> type[Sensor]:
+    try:
+        driver = entry.load()
+    except _BROKEN as error:
+        raise _unusable(entry, f"{type(error).__name__}: {error}") from error
+    if not _is_driver(driver):
+        raise _unusable(entry, "it is no complete Sensor with an Options dataclass")
+    found: type[Sensor] = driver
+    return found
+
+
+def _is_driver(thing: Any) -> bool:
+    return (
+        isinstance(thing, type)
+        and issubclass(thing, Sensor)
+        and not inspect.isabstract(thing)
+        and dataclasses.is_dataclass(getattr(thing, "Options", None))
+    )
+
+
+def _unusable(entry: EntryPoint, why: str) -> ConfigError:
+    source = entry.dist.name if entry.dist else "an unknown distribution"
+    return ConfigError(
+        f"the sensor type '{entry.name}' is a plugin of {source} ({entry.value}) that cannot be "
+        f"used: {why}; mend, update or remove {source}"
+    )

@@ -1,0 +1,222 @@
+"""What every driver keeps, run against every driver of ours.
+
+A new driver joins by one line in `BENCHES`: how to build it in front of a working fake.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fakes.clock import FakeClock
+from fakes.i2c import VECTOR_A, VECTOR_A_DATA, FakeAdapter, FakeBme280
+
+from edge_agent.errors import SensorError
+from edge_agent.options import options_of
+from edge_agent.sensors import registry
+from edge_agent.sensors.base import Sensor, Surroundings
+from edge_agent.sensors.i2c import Buses
+from edge_agent.types import Measurement
+
+PI = Path(__file__).parents[1] / "testcases/system/raspberry_pi"
+
+
+@dataclasses.dataclass
+class Bench:
+    """A driver in front of a fake that works."""
+
+    type_name: str
+    adapter: FakeAdapter
+    #: the address of its chip; None for a driver without a bus
+    address: int | None = None
+
+    def __post_init__(self) -> None:
+        clock = FakeClock()
+        self.surroundings = Surroundings(
+            bus=Buses(open_wire=self.adapter.open, sleep=self.adapter.sleep),
+            root=PI,
+            sleep=self.adapter.sleep,
+            monotonic=clock.monotonic,
+        )
+        driver = registry.find(self.type_name)
+        self.options = driver.Options()
+        self.driver: Sensor = driver(self.options, self.surroundings)
+
+    def measure(self) -> list[Measurement]:
+        self.adapter.sleep(self.driver.trigger())
+        return list(self.driver.read())
+
+
+def _chip(type_name: str, address: int, make: Callable[[], object]) -> Callable[[], Bench]:
+    return lambda: Bench(type_name, FakeAdapter({address: make()}), address)
+
+
+def _no_chip(type_name: str) -> Callable[[], Bench]:
+    return lambda: Bench(type_name, FakeAdapter())
+
+
+BENCHES: dict[str, Callable[[], Bench]] = {
+    "bme280": _chip("bme280", 0x76, FakeBme280),
+    "bme280 (a BMP280)": _chip(
+        "bme280",
+        0x76,
+        lambda: FakeBme280(chip_id=0x58, calibration=VECTOR_A, measures=VECTOR_A_DATA),
+    ),
+    "simulated": _no_chip("simulated"),
+    "system": _no_chip("system"),
+}
+ON_A_BUS = [name for name, make in BENCHES.items() if make().address is not None]
+
+every_driver = pytest.mark.parametrize("bench", BENCHES, indirect=True)
+every_chip = pytest.mark.parametrize("bench", ON_A_BUS, indirect=True)
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Bench:
+    return BENCHES[request.param]()
+
+
+def test_benches_hold_every_driver_of_ours() -> None:
+    """None can be added without keeping the contract."""
+    assert {make().type_name for make in BENCHES.values()} == set(registry._OWN)
+
+
+@every_driver
+def test_driver_when_built_touches_nothing(bench: Bench) -> None:
+    """An absent sensor is a fault of its reading, not of the start."""
+    assert bench.adapter.opened == []
+    assert bench.driver.bus_name
+
+
+@every_driver
+def test_driver_says_its_channels_before_it_is_built(bench: Bench) -> None:
+    """The configuration is checked without hardware; `channels` follows the names."""
+    names = type(bench.driver).channel_names(bench.options)
+
+    assert list(names) == [channel.name for channel in bench.driver.channels]
+    assert len(set(names)) == len(names)
+    assert all(channel.unit for channel in bench.driver.channels)
+
+
+@every_driver
+def test_driver_options_are_frozen_and_described(bench: Bench) -> None:
+    """Each is declared once, with a default that its own kind takes back, and a meaning."""
+    declared = options_of(type(bench.options))
+
+    assert [field.name for field in dataclasses.fields(bench.options)] == [o.name for o in declared]
+    assert bench.options.__dataclass_params__.frozen
+    for option in declared:
+        assert option.help.endswith(".")
+        assert option.kind.schema()
+
+
+@every_driver
+def test_driver_measures_finite_values_of_its_channels(bench: Bench) -> None:
+    """A finite wait, then at most one value per channel, in order and in the channel's unit."""
+    units = {channel.name: channel.unit for channel in bench.driver.channels}
+    for _ in range(3):
+        wait_s = bench.driver.trigger()
+        assert math.isfinite(wait_s)
+        assert wait_s >= 0
+        bench.adapter.sleep(wait_s)
+
+        readings = bench.driver.read()
+
+        channels = [reading.channel for reading in readings]
+        assert channels
+        assert channels == [name for name in units if name in channels]
+        for reading in readings:
+            assert reading.unit == units[reading.channel]
+            assert math.isfinite(float(reading.value))
+
+
+@every_driver
+def test_driver_itself_sleeps_for_milliseconds_only(bench: Bench) -> None:
+    """A conversion's wait is spent by the poller on other sensors."""
+    bench.adapter.sleep(bench.driver.trigger())
+    bench.adapter.slept.clear()
+    bench.driver.read()
+    bench.driver.trigger()
+
+    assert sum(bench.adapter.slept) <= 0.010
+
+
+@every_driver
+def test_driver_closed_starts_anew(bench: Bench) -> None:
+    """Closing twice, and before anything else, is fine too."""
+    bench.driver.close()
+    first = bench.measure()
+    bench.driver.close()
+    bench.driver.close()
+
+    assert {m.channel for m in bench.measure()} == {m.channel for m in first}
+
+
+@every_chip
+@pytest.mark.parametrize("number", [121, 5, 110, 16, 6])
+def test_driver_whose_bus_fails_gives_a_sensor_error_with_a_reason(
+    bench: Bench, number: int
+) -> None:
+    """At each of its transfers; never a bare OSError. Once the bus works, so does the sensor."""
+    before = bench.measure()
+    for transfers in range(len(bench.adapter.transactions)):
+        bench.driver.close()
+        bench.adapter.fail(number, after=transfers)
+        with pytest.raises(SensorError) as caught:
+            bench.measure()
+        assert caught.value.reason in {"nack", "io", "timeout", "busy"}
+    bench.adapter.heal()
+    bench.driver.close()
+
+    assert bench.measure() == before
+
+
+@every_chip
+def test_driver_survives_a_glitch_at_every_transfer(bench: Bench) -> None:
+    """One lost transfer is tried again and costs no reading."""
+    before = bench.measure()
+    for transfers in range(len(bench.adapter.transactions)):
+        bench.driver.close()
+        bench.adapter.fail(121, after=transfers, times=1)
+        assert bench.measure() == before
+
+
+@every_chip
+def test_driver_whose_chip_is_absent_comes_back_with_it(bench: Bench) -> None:
+    """Unplugged, read, plugged in: a fault, then readings, set up as if for the first time."""
+    before = bench.measure()
+    assert bench.address is not None
+    chip = bench.adapter.chips.pop(bench.address)
+    with pytest.raises(SensorError) as caught:
+        bench.measure()
+    bench.driver.close()
+    chip.restart()
+    bench.adapter.chips[bench.address] = chip
+
+    assert caught.value.reason == "nack"
+    assert bench.measure() == before
+
+
+@every_chip
+def test_driver_whose_chip_browned_out_unnoticed_is_right_again(bench: Bench) -> None:
+    """Between two readings nobody sees it: the settings are gone, the values are right."""
+    before = bench.measure()
+    assert bench.address is not None
+    bench.adapter.chips[bench.address].restart()
+
+    assert bench.measure() == before
+
+
+@every_chip
+def test_driver_that_finds_another_chip_says_so(bench: Bench) -> None:
+    """At the same address sits something else."""
+    assert bench.address is not None
+    bench.adapter.chips[bench.address].chip_id = 0xEE
+
+    with pytest.raises(SensorError) as caught:
+        bench.measure()
+
+    assert caught.value.reason == "wrong_chip"
