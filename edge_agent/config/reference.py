@@ -1,0 +1,63 @@
+"""Every key of the configuration on one Markdown page, made from the declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from edge_agent.config.model import Config, SensorCommon
+from edge_agent.config.sensors import REGISTRY, Drivers
+from edge_agent.config.shape import Named, Section
+from edge_agent.options import Option, Required, options_of
+
+_INTRODUCTION = """\
+# Configuration reference
+
+`/etc/pyvorin/agent.yaml`, then `/etc/pyvorin/agent.d/*.yaml` in name order: mappings merge,
+`sensors` append, and a key given twice is an error. Durations and sizes carry a unit
+(`500ms 30s 5min 24h 7d`, `64KiB 512MiB 1GB`). `${NAME}` in a text is taken from the environment,
+`$$` is a dollar. An empty value counts as absent.
+"""
+_HEAD = ("| Key | Written as | Default | Meaning |", "|---|---|---|---|")
+
+
+def markdown(drivers: Drivers = REGISTRY) -> str:
+    """The page.
+
+    Args:
+        drivers: where sensor types come from.
+    """
+    lines = [_INTRODUCTION]
+    for section in options_of(Config):
+        lines += [f"## {section.key}", "", section.help, ""]
+        if isinstance(section.kind, Section):
+            lines += [*_HEAD, *_rows(options_of(section.kind.of), f"{section.key}."), ""]
+    lines += [*_HEAD, *_rows(options_of(SensorCommon), "sensors[]."), ""]
+    for name in drivers.type_names():
+        lines += [f"### type: {name}", ""]
+        lines += [*_HEAD, *_rows(options_of(drivers.find(name).Options), "sensors[]."), ""]
+    return "\n".join(lines)
+
+
+def _rows(options: Iterable[Option], prefix: str) -> Iterator[str]:
+    """A table row for each setting; a section is followed by the rows of its own."""
+    for option in options:
+        kind, key = option.kind, f"{prefix}{option.key}"
+        yield _row(key, kind.noun, kind.limits(), _default(option), option.help)
+        if isinstance(kind, Section):
+            yield from _rows(options_of(kind.of), f"{key}.")
+        elif isinstance(kind, Named):
+            yield from _rows(options_of(kind.section.of), f"{key}.NAME.")
+
+
+def _row(key: str, noun: str, limits: str, default: str, meaning: str) -> str:
+    written = f"{noun}: {limits}" if limits and limits != noun else noun
+    cells = (f"`{key}`", written, default, meaning)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _default(option: Option) -> str:
+    if option.default is Required:
+        return "required"
+    if option.default in (None, "") or isinstance(option.kind, Section | Named):
+        return ""
+    return f"`{option.kind.write(option.default)}`"

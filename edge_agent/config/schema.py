@@ -1,0 +1,54 @@
+"""The configuration as JSON Schema (draft 2020-12), for editors that complete and underline.
+
+It accepts whatever the checker accepts. It cannot refuse all that the checker refuses: ranges of
+durations and sizes, what does not fit together, and the environment are beyond it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge_agent.config.model import Config, SensorCommon
+from edge_agent.config.sensors import REGISTRY, Drivers
+from edge_agent.config.shape import Section, properties
+from edge_agent.options import options_of
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_ENVIRONMENT = {
+    "type": "string",
+    "pattern": r"\$",
+    "description": "A text with ${NAME} from the environment in it; $$ is a dollar.",
+}
+
+
+def json_schema(drivers: Drivers = REGISTRY) -> dict[str, Any]:
+    """The schema of agent.yaml, with the options of every sensor type there is.
+
+    Args:
+        drivers: where sensor types come from.
+    """
+    whole = Section(Config).schema()
+    whole["properties"]["sensors"]["anyOf"] = [
+        {"type": "array", "items": {"$ref": "#/$defs/sensor"}},
+        {"type": "null"},
+    ]
+    return {
+        "$schema": _DIALECT,
+        "title": "Pyvorin edge agent",
+        **whole,
+        "$defs": {"environment": _ENVIRONMENT, "sensor": _sensor(drivers)},
+    }
+
+
+def _sensor(drivers: Drivers) -> dict[str, Any]:
+    """What all sensors have, and for each type what its driver adds; nothing else."""
+    sensor = properties(options_of(SensorCommon))
+    sensor["properties"]["type"] = {"enum": list(drivers.type_names())}
+    sensor["allOf"] = [
+        {
+            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+            "then": properties(options_of(drivers.find(name).Options)),
+        }
+        for name in drivers.type_names()
+    ]
+    return sensor | {"unevaluatedProperties": False}

@@ -1,0 +1,157 @@
+"""The list of sensors: each is checked by its driver, then all of them against each other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any
+
+import voluptuous as vol
+
+from edge_agent.config.findings import Findings
+from edge_agent.config.model import Channel, Sensor, SensorCommon, Valid
+from edge_agent.config.places import Path
+from edge_agent.config.shape import UnknownKey, assemble, did_you_mean
+from edge_agent.errors import ConfigError
+from edge_agent.sensors import base, registry
+
+
+@dataclasses.dataclass(frozen=True)
+class Drivers:
+    """Where drivers come from: the registry, or a test's few."""
+
+    #: the driver of a type name; ``KeyError`` where there is none
+    find: Callable[[str], type[base.Sensor]]
+    type_names: Callable[[], Sequence[str]]
+
+
+#: Sensors that are right, by their path.
+Built = dict[Path, Sensor]
+
+#: Ours, and those that plugins add.
+REGISTRY = Drivers(registry.find, registry.type_names)
+
+
+@dataclasses.dataclass(frozen=True)
+class SensorParser:
+    """Makes sensors of what was written; ``findings`` is told every mistake."""
+
+    drivers: Drivers
+    #: seconds between two readings where a sensor does not say
+    interval_s: float
+    findings: Findings
+
+    def parse(self, written: list[Any]) -> tuple[Sensor, ...]:
+        """The sensors that are right, in the order written."""
+        parsed = [(i, self._sensor(item, i)) for i, item in enumerate(written)]
+        built: Built = {("sensors", i): sensor for i, sensor in parsed if sensor is not None}
+        self._refuse_same(_names(written), "is already a sensor's name")
+        self._refuse_same(_public_names(built), "is already the public name of a channel")
+        self._refuse_same(_chips(built), "is already a sensor's address on this bus")
+        return tuple(built.values())
+
+    def _sensor(self, written: Any, index: int) -> Sensor | None:
+        """One sensor, or None with its mistakes reported."""
+        path: Path = ("sensors", index)
+        driver = self._driver(written, path)
+        sections = (SensorCommon, driver.Options) if driver else (SensorCommon,)
+        try:
+            common, *options = assemble(written, *sections, others=driver is None)
+            return self._built(driver, common, *options) if driver else None
+        except vol.MultipleInvalid as invalid:
+            self.findings.report(invalid, path)
+            return None
+
+    def _driver(self, written: Any, path: Path) -> type[base.Sensor] | None:
+        name = written.get("type") if isinstance(written, dict) else None
+        if not isinstance(name, str):
+            return None
+        try:
+            return self.drivers.find(name)
+        except KeyError:
+            near = did_you_mean(name, self.drivers.type_names())
+            self.findings.complain((*path, "type"), f"'{name}' is no type of sensor{near}")
+        except ConfigError as error:
+            self.findings.complain((*path, "type"), str(error))
+        return None
+
+    def _built(self, driver: type[base.Sensor], common: SensorCommon, options: Any) -> Sensor:
+        own_s = common.interval_s
+        return Sensor(
+            name=common.name,
+            type=common.type,
+            interval_s=self.interval_s if own_s is None else own_s,
+            metadata=common.metadata,
+            channels=_channels(common, driver.channel_names(options)),
+            options=options,
+        )
+
+    def _refuse_same(self, things: Iterable[tuple[Path, Hashable, str]], sentence: str) -> None:
+        """Complain of each thing that was there before: its path, itself, and how it is shown."""
+        first: dict[Hashable, Path] = {}
+        for path, thing, shown in things:
+            before = first.setdefault(thing, path)
+            if before != path:
+                where = self.findings.where(before)
+                self.findings.complain(path, f"{shown} {sentence}, at {where}")
+
+
+def i2c_chip(options: Any) -> tuple[str, int] | None:
+    """The bus, by its device file, and the address that an I2C driver's options say; else None."""
+    bus, address = getattr(options, "bus", None), getattr(options, "address", None)
+    if bus is None or not isinstance(address, int):
+        return None
+    return (f"/dev/i2c-{bus}" if isinstance(bus, int) else bus), address
+
+
+def _names(written: list[Any]) -> Iterator[tuple[Path, Hashable, str]]:
+    """The name of each sensor, whether or not the rest of it is right."""
+    for index, item in enumerate(written):
+        name = item.get("name") if isinstance(item, dict) else None
+        if isinstance(name, str):
+            yield ("sensors", index, "name"), name, f"'{name}'"
+
+
+def _public_names(built: Built) -> Iterator[tuple[Path, Hashable, str]]:
+    """What goes over the wire; of sensors with the same name, which is said already, the first."""
+    once = {sensor.name: (path, sensor) for path, sensor in reversed(built.items())}
+    for path, sensor in reversed(once.values()):
+        for channel, settings in sensor.channels.items():
+            own = ("channels", channel) if settings.name else ()
+            name = sensor.public_name(channel)
+            yield (*path, *own, "name"), name, f"'{name}'"
+
+
+def _chips(built: Built) -> Iterator[tuple[Path, Hashable, str]]:
+    for path, sensor in built.items():
+        if chip := i2c_chip(sensor.options):
+            yield (*path, "address"), chip, f"0x{chip[1]:02x}"
+
+
+def _channels(common: SensorCommon, names: Sequence[str]) -> dict[str, Channel]:
+    """The settings of every channel the driver has.
+
+    Raises:
+        voluptuous.MultipleInvalid: settings for channels that there are not.
+    """
+    if list(names) == [""]:
+        _refuse(common.channels, "channels", "is for sensors of several channels; this has one")
+        return {"": Channel(valid=common.valid)}
+    _refuse(
+        common.valid != Valid(),
+        "valid",
+        f"is for sensors of one channel; here it belongs under channels: {', '.join(names)}",
+    )
+    unknown: list[vol.Invalid] = [
+        UnknownKey(f"is unknown{did_you_mean(name, names)}", ["channels", name])
+        for name in common.channels
+        if name not in names
+    ]
+    if unknown:
+        raise vol.MultipleInvalid(unknown)
+    return {name: common.channels.get(name, Channel()) for name in names}
+
+
+def _refuse(given: object, key: str, sentence: str) -> None:
+    if given:
+        raise vol.MultipleInvalid([vol.Invalid(sentence, [key])])

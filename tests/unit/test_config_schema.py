@@ -1,0 +1,145 @@
+"""Schema and reference are made from the declaration; they agree with the checker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from edge_agent.config import document
+from edge_agent.config.loader import load
+from edge_agent.config.model import Config, SensorCommon
+from edge_agent.config.reference import markdown
+from edge_agent.config.schema import json_schema
+from edge_agent.config.shape import Named, Section
+from edge_agent.errors import ConfigError
+from edge_agent.options import options_of
+from edge_agent.sensors import registry
+
+CONFIG = Path(__file__).parents[2] / "config"
+ENVIRON = {"PYVORIN_DEMO_DIR": "/run/demo", "PYVORIN_DEMO_ENDPOINT": "http://127.0.0.1:1/in"}
+
+ACCEPTED = [
+    "device:\n",
+    "upload: {endpoint: , timeout: '${T}', auth: '${A}'}\n",
+    "queue: {ttl: 5d}\n",
+    "queue: {ttl: {logs: 5d}}\n",
+    "upload: {batch_size: 1e3, tls: {ca_file: /ca.pem}, headers: {X: a}}\n",
+    "sensors: [{name: a, type: bme280, address: 0x77, bus: /dev/i2c-3}]\n",
+    "sensors: [{name: a, type: bme280, channels: {temperature: {valid: {min: -4.5}}}}]\n",
+    "sensors: [{name: a, type: system, interval: 5s, metadata: {zone: 1}, disk: }]\n",
+]
+REFUSED = [
+    "devices: {}\n",
+    "device: {name: x}\n",
+    "device: {id: a b}\n",
+    "queue: {path: here}\n",
+    "queue: {ttl: 5}\n",
+    "queue: {ttl: {log: 5d}}\n",
+    "upload: {endpoint: example.com}\n",
+    "upload: {batch_size: 0}\n",
+    "upload: {batch_size: 1.5}\n",
+    "upload: {compression: zip}\n",
+    "upload: {allow_insecure_http: yes}\n",
+    "sensors: {}\n",
+    "sensors: [{type: system}]\n",
+    "sensors: [{name: a, type: sytem}]\n",
+    "sensors: [{name: agent.x, type: system}]\n",
+    "sensors: [{name: a, type: system, address: 0x76}]\n",
+    "sensors: [{name: a, type: bme280, address: 0x10}]\n",
+    "sensors: [{name: a, type: bme280, channels: {temperature: {max: 3}}}]\n",
+]
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft202012Validator:
+    """The schema, proven to be one; written and read, as an editor gets it."""
+    schema = json.loads(json.dumps(json_schema()))
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def _written(folder: Path, text: str) -> Path:
+    file = folder / "agent.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("name", ["agent.yaml", "demo.yaml"])
+def test_shipped_file_passes_checker_and_schema(validator: Draft202012Validator, name: str):
+    """They work unedited."""
+    assert load(CONFIG / name, ENVIRON).config.sensors
+    validator.validate(document.read(CONFIG / name).data)
+
+
+def test_shipped_examples_uncommented_pass_the_checker(tmp_path: Path):
+    """What a person takes the '# ' away from must be right as it stands."""
+    lines = (CONFIG / "agent.yaml").read_text(encoding="utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("# upload:"))
+    kept = [
+        line.replace("# ", "", 1) if i >= start and _is_example(line) else line
+        for i, line in enumerate(lines)
+    ]
+    config = load(_written(tmp_path, "\n".join(kept)), {}).config
+    assert config.upload.endpoint is not None
+    assert [sensor.type for sensor in config.sensors] == ["system", "bme280"]
+
+
+def _is_example(line: str) -> bool:
+    """Whether a comment holds YAML rather than a sentence."""
+    inside = line.strip().removeprefix("# ").split(" #")[0].strip()
+    return line.strip().startswith("# ") and (":" in inside) and not inside.endswith(".")
+
+
+@pytest.mark.parametrize("text", ACCEPTED)
+def test_schema_accepts_what_the_checker_accepts(
+    validator: Draft202012Validator, tmp_path: Path, text: str
+):
+    """Else an editor underlines what is right."""
+    file = _written(tmp_path, text)
+    load(file, {"T": "20s", "A": "none"})
+    validator.validate(document.read(file).data)
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_schema_refuses_what_the_checker_refuses(
+    validator: Draft202012Validator, tmp_path: Path, text: str
+):
+    """As far as a schema can say it."""
+    file = _written(tmp_path, text)
+    with pytest.raises(ConfigError):
+        load(file, {})
+    assert not validator.is_valid(document.read(file).data)
+
+
+def _keys(section: type, prefix: str) -> Iterator[str]:
+    """Every key of the declaration, as the reference writes it."""
+    for option in options_of(section):
+        yield f"{prefix}{option.key}"
+        if isinstance(option.kind, Section):
+            yield from _keys(option.kind.of, f"{prefix}{option.key}.")
+        if isinstance(option.kind, Named):
+            yield from _keys(option.kind.section.of, f"{prefix}{option.key}.NAME.")
+
+
+def test_reference_has_every_key_and_every_type():
+    """A key that is not described does not exist for people."""
+    page = markdown()
+    sections = {option.key for option in options_of(Config)}
+    keys = set(_keys(Config, "")) - sections | set(_keys(SensorCommon, "sensors[]."))
+    for name in registry.type_names():
+        assert f"### type: {name}\n" in page
+        keys |= set(_keys(registry.find(name).Options, "sensors[]."))
+    assert [key for key in sorted(keys) if f"| `{key}` |" not in page] == []
+    assert "| `upload.timeout` | a duration: from 100ms to 10min | `30s` |" in page
+
+
+@pytest.mark.parametrize("name", registry.type_names())
+def test_driver_options_do_not_clash_with_what_all_sensors_have(name: str):
+    """They stand side by side in one mapping."""
+    common: set[Any] = {option.key for option in options_of(SensorCommon)}
+    assert common.isdisjoint(option.key for option in options_of(registry.find(name).Options))
