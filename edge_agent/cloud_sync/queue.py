@@ -84,7 +84,6 @@ class CloudSyncQueue:
         if durability not in ("full", "normal"):
             raise ValueError(f"durability is {durability!r}; it is 'full' or 'normal'")
         self.path = Path(db_path).absolute()
-        self.device_id = device_id
         self._clock = clock or SystemClock()
         self._store = Store(self.path, durability=durability)
         with self._store.read() as db:
@@ -354,6 +353,10 @@ class CloudSyncQueue:
         """
         with self._store.write() as db:
             return rows.release(db, self.now())
+
+    def rename_device(self, device_id: str) -> None:
+        """Let the rows to come belong to ``device_id``; those queued keep the one they have."""
+        self._origin = Origin(device_id, self._clock)
 
     def close(self) -> None:
         """Close the file. Idempotent; every later call but this raises `QueueClosed`."""

@@ -1,0 +1,67 @@
+"""The ``pyvorin-agent`` command: its arguments, its exit codes, and no traceback ever.
+
+Exit: 0 done, 1 not done, 2 usage; ``run`` alone also 78.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+
+import edge_agent
+from edge_agent.cli import check, config, demo, receive, run, status
+from edge_agent.errors import EdgeAgentError
+
+_GROUPS = (run, check, demo, status, receive, config)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: those of the command line by default.
+
+    Returns:
+        the exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # An ASCII locale must not turn a help text into an error.
+            stream.reconfigure(errors="backslashreplace")
+    args = _parser().parse_args(arguments)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read us has had enough (`| head`); Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except EdgeAgentError as exc:
+        return _failed(str(exc))
+    except KeyboardInterrupt:
+        return _failed("interrupted")
+    except Exception as exc:  # noqa: BLE001  # the outermost frame: a person gets a sentence
+        return _failed(f"unexpected {type(exc).__name__}: {exc}; please report it")
+    return code
+
+
+def _failed(sentence: str) -> int:
+    print(f"pyvorin-agent: {sentence}", file=sys.stderr)  # noqa: T201  # a command speaks
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    """All commands."""
+    parser = argparse.ArgumentParser(
+        prog="pyvorin-agent",
+        description="Reads sensors, keeps every reading in a queue on disk, sends it when it can.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"pyvorin-agent {edge_agent.__version__}"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for group in _GROUPS:
+        group.register(commands)
+    return parser

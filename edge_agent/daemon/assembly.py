@@ -1,0 +1,149 @@
+"""From the configuration to parts that fit together: the one place where rooms meet."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edge_agent.clock import Clock
+from edge_agent.cloud_sync.queue import CloudSyncQueue
+from edge_agent.config import model
+from edge_agent.daemon.flusher import Flusher, FlushSettings, Uploader
+from edge_agent.daemon.identity import device_id
+from edge_agent.daemon.journal import Say
+from edge_agent.daemon.link import Link
+from edge_agent.daemon.pending import Pending
+from edge_agent.daemon.poller import Poller, Slot
+from edge_agent.daemon.readers import Readers
+from edge_agent.processing.pipeline import ChannelPlan, SensorPlan
+from edge_agent.sensors import i2c, registry
+from edge_agent.sensors.base import Surroundings
+from edge_agent.types import NEVER_S, Priority
+
+#: systemd puts credentials here (systemd.exec(5), ``LoadCredential=``).
+CREDENTIAL = "pyvorin-agent.api-key"
+
+
+def open_queue(config: model.Config, clock: Clock) -> CloudSyncQueue:
+    """The queue the configuration describes.
+
+    Raises:
+        StoreError: its file cannot be used.
+    """
+    return CloudSyncQueue(
+        config.queue.path,
+        durability=config.queue.durability,
+        device_id=device_id(config.device.id),
+        clock=clock,
+    )
+
+
+def make_poller(
+    config: model.Config,
+    queue: CloudSyncQueue,
+    readers: Readers,
+    clock: Clock,
+    *,
+    say: Say,
+    committed: Callable[[], None],
+) -> Poller:
+    """The poller with its sensors, each built but untouched."""
+    pending = Pending(
+        queue, commit_interval_s=config.queue.commit_interval_s, say=say, committed=committed
+    )
+    surroundings = Surroundings(bus=i2c.Buses(), monotonic=clock.monotonic)
+    return Poller(
+        [_slot(sensor, config.device.labels, surroundings) for sensor in config.sensors],
+        readers,
+        pending,
+        queue,
+        clock,
+        ttl_s=time_to_live(config),
+        labels=config.device.labels,
+        say=say,
+    )
+
+
+def make_flusher(
+    config: model.Config,
+    queue: CloudSyncQueue,
+    uploader: Uploader | None,
+    clock: Clock,
+    *,
+    say: Say,
+    draw: Callable[[], float] = random.random,
+) -> Flusher:
+    """The flusher, with a way to the server that nobody has tried yet."""
+    upload = config.upload
+    link = Link(base_s=upload.retry_delay_s, cap_s=upload.max_retry_delay_s, draw=draw, say=say)
+    settings = FlushSettings(upload.batch_size, upload.max_body_bytes, upload.interval_s)
+    return Flusher(queue, uploader, settings, link, clock, say=say)
+
+
+def make_uploader(
+    config: model.Config, clock: Clock, environ: Mapping[str, str]
+) -> Uploader | None:
+    """The uploader; None where there is no endpoint: store only.
+
+    Raises:
+        UploaderError: what the configuration says cannot be used.
+    """
+    upload = config.upload
+    if upload.endpoint is None:
+        return None
+    # The largest import of all is spared where nothing is ever sent.
+    from edge_agent.cloud_sync.uploader import HTTPCloudUploader  # noqa: PLC0415
+
+    return HTTPCloudUploader(
+        upload.endpoint,
+        upload.api_key or "",
+        upload.timeout_s,
+        api_key_file=_key_file(upload, environ),
+        connect_timeout_s=min(upload.connect_timeout_s, upload.timeout_s),
+        auth=upload.auth,
+        headers=upload.headers,
+        compression=upload.compression,
+        ca_file=upload.tls.ca_file or "",
+        client_cert_file=upload.tls.client_cert_file or "",
+        client_key_file=upload.tls.client_key_file or "",
+        proxy=upload.proxy or "",
+        allow_insecure_http=upload.allow_insecure_http,
+        clock=clock,
+    )
+
+
+def time_to_live(config: model.Config) -> dict[Priority, int]:
+    """How long a reading of each priority keeps; with nowhere to send it to, for ever."""
+    if config.upload.endpoint is None:
+        return dict.fromkeys(Priority, NEVER_S)
+    return {priority: config.queue.ttl.of(priority) for priority in Priority}
+
+
+def runtime_directory(queue_path: Path, environ: Mapping[str, str]) -> Path:
+    """Where status.json goes: systemd's directory for us, else beside the queue."""
+    given = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    installed = queue_path.parent == Path("/var/lib/pyvorin") and Path("/run/pyvorin").is_dir()
+    return Path("/run/pyvorin") if installed else queue_path.parent
+
+
+def _slot(sensor: model.Sensor, labels: Mapping[str, object], surroundings: Surroundings) -> Slot:
+    """One configured sensor, built."""
+    channels = {
+        name: ChannelPlan(sensor.public_name(name), channel.valid.min, channel.valid.max)
+        for name, channel in sensor.channels.items()
+    }
+    plan = SensorPlan(sensor.name, channels, {**labels, **sensor.metadata})
+    driver = registry.find(sensor.type)(sensor.options, surroundings)
+    return Slot(plan, driver, sensor.interval_s)
+
+
+def _key_file(upload: model.Upload, environ: Mapping[str, str]) -> Path | None:
+    """The file with the key: a systemd credential goes before what the configuration names."""
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    credential = Path(directory) / CREDENTIAL if directory else None
+    if credential is not None and credential.exists():
+        return credential
+    return Path(upload.api_key_file) if upload.api_key_file else None

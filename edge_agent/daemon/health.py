@@ -1,0 +1,134 @@
+"""How the agent is: one snapshot, told as a journal line, a status file, and a reading."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from edge_agent.clock import Clock
+from edge_agent.cloud_sync.queue import CloudSyncQueue
+from edge_agent.daemon.flusher import Flusher
+from edge_agent.daemon.poller import Poller, Slot
+from edge_agent.types import SensorReading
+
+#: The health reading's ``sensor_name``.
+QUEUE_READING = "agent.queue"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parts:
+    """What there is to tell of."""
+
+    queue: CloudSyncQueue
+    poller: Poller
+    flusher: Flusher
+    clock: Clock
+    #: ``current`` or ``last_good``
+    config: str
+    #: whether there is an endpoint
+    sends: bool
+
+
+def line(parts: Parts) -> dict[str, Any]:
+    """The fields of the ``queue_health`` line, in its order; a None is left out when written."""
+    now = parts.clock.monotonic()
+    depths = parts.queue.depths()
+    books = parts.queue.ledger()
+    flusher, link = parts.flusher, parts.flusher.link
+    delivered_at = flusher.last_delivery
+    return {
+        "depth": sum(depths.values()),
+        **{priority.word: depth for priority, depth in depths.items()},
+        "oldest_s": _whole(parts.queue.oldest_s()),
+        "retrying": parts.queue.backed_off(),
+        "dead": books.dead,
+        "expired": books.expired,
+        "shed": books.shed,
+        "thinned": books.thinned,
+        "link": link.state if parts.sends else "store_only",
+        "link_s": _whole(now - link.since) if parts.sends and link.since else None,
+        "link_reason": link.reason or None,
+        "next_try_s": _whole(max(link.next_try - now, 0.0)) if link.reason else None,
+        "last_delivery_s": None if delivered_at is None else _whole(now - delivered_at),
+        "sent_today": parts.queue.messages_sent_today,
+        "size_bytes": parts.queue.size_bytes(),
+        "free_bytes": _free_bytes(parts.queue.path.parent),
+        "clock": "synced" if parts.clock.synchronized() else "unsynced",
+        "config": parts.config,
+        "sensors_ok": sum(1 for slot in parts.poller.slots.values() if not slot.failures),
+        "faulty": ",".join(sorted(parts.poller.faults.faulty)) or None,
+    }
+
+
+def brief(fields: dict[str, Any]) -> str:
+    """The same in a dozen words, for ``systemctl status``."""
+    parts = [f"depth {fields['depth']}", f"link {fields['link']}"]
+    if fields["link_reason"]:
+        parts.append(str(fields["link_reason"]))
+    if fields["faulty"]:
+        parts.append(f"faulty {fields['faulty']}")
+    if fields["config"] != "current":
+        parts.append(f"config={fields['config']}")
+    return ", ".join(parts)
+
+
+def reading(fields: dict[str, Any], parts: Parts) -> SensorReading:
+    """The same as a reading: the depth, and the rest as metadata."""
+    rest = {name: value for name, value in fields.items() if name != "depth" and value is not None}
+    return SensorReading(QUEUE_READING, parts.clock.wall(), fields["depth"], "count", rest)
+
+
+def document(fields: dict[str, Any], parts: Parts) -> dict[str, Any]:
+    """The status file: the line, the sensors and the counts since the start."""
+    return {
+        "version": 1,
+        "pid": os.getpid(),
+        "at": parts.clock.wall(),
+        "queue": str(parts.queue.path),
+        "health": fields,
+        "read_total": parts.poller.read_total,
+        "overruns_total": parts.poller.overruns_total,
+        "delivered_total": parts.flusher.delivered_total,
+        "sensors": {
+            name: _sensor(slot, parts.poller.faults.faulty)
+            for name, slot in parts.poller.slots.items()
+        },
+    }
+
+
+def write_atomically(path: Path, content: dict[str, Any]) -> None:
+    """Replace the file in one go, readable by all; not flushed: it is worth nothing after a cut.
+
+    Raises:
+        OSError: it could not be written; the old one is still there.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(json.dumps(content), encoding="utf-8")
+    fresh.chmod(0o644)
+    fresh.replace(path)
+
+
+def _sensor(slot: Slot, faulty: dict[str, str]) -> dict[str, Any]:
+    """One sensor: its last readings, and its fault if it has one."""
+    mine = {name: faulty[name] for name in (slot.plan.name, *slot.last) if name in faulty}
+    return {
+        "last": {name: last.to_dict() for name, last in slot.last.items()},
+        "failures": slot.failures,
+        "overruns": slot.overruns,
+        "faults": mine,
+    }
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
+
+
+def _free_bytes(directory: Path) -> int | None:
+    try:
+        stat = os.statvfs(directory)
+    except OSError:
+        return None
+    return stat.f_bavail * stat.f_frsize

@@ -1,0 +1,115 @@
+"""What we know of the way to the server, and when it may be tried again.
+
+Four states: ``up``; ``down`` (nobody answers); ``held`` (the server wants to be left alone);
+``suspended`` (endpoint or key is wrong). Each change is told once, with how long it lasted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from edge_agent.cloud_sync.backoff import full_jitter
+from edge_agent.cloud_sync.verdict import Action
+from edge_agent.daemon.journal import Say
+from edge_agent.events import NOTICE, event
+
+UP = "up"
+DOWN = "down"
+HELD = "held"
+SUSPENDED = "suspended"
+#: Before the first request.
+UNTRIED = "untried"
+
+_STATE_OF = {
+    Action.LINK_DOWN: DOWN,
+    Action.HELD: HELD,
+    Action.IN_PROGRESS: HELD,
+    Action.SUSPENDED: SUSPENDED,
+}
+_TOLD = {
+    DOWN: (logging.WARNING, "link_down", "readings are kept; nothing to do if this is expected"),
+    HELD: (logging.INFO, "endpoint_held", None),
+    SUSPENDED: (logging.ERROR, "suspended", "check upload.endpoint and the API key"),
+}
+_BACK = {DOWN: "link_up", HELD: "endpoint_ready", SUSPENDED: "resumed"}
+
+
+class Link:
+    """The state of the way to the server. Used by the flusher alone; others read its fields."""
+
+    def __init__(self, *, base_s: float, cap_s: float, draw: Callable[[], float], say: Say) -> None:
+        """Begin untried.
+
+        Args:
+            base_s: the longest first back-off (``retry_delay``).
+            cap_s: the longest of all (``max_retry_delay``).
+            draw: uniformly random in 0 to 1.
+            say: where changes of state are told.
+        """
+        self.state = UNTRIED
+        #: monotonic seconds of the last change of state
+        self.since = 0.0
+        #: the last failure, in words; empty while all is well
+        self.reason = ""
+        #: monotonic seconds before which nothing is tried
+        self.next_try = 0.0
+        self._failures = 0
+        self._base_s = base_s
+        #: the longest back-off, in seconds
+        self.longest_s = cap_s
+        self._draw = draw
+        self._say = say
+
+    def may_try(self, now: float) -> bool:
+        """Whether the hold is over."""
+        return now >= self.next_try
+
+    def worked(self, now: float) -> None:
+        """The server took something."""
+        if self.state in _BACK:
+            lasted = now - self.since
+            line = event(_BACK[self.state], after_s=round(lasted), attempts=self._failures)
+            self._say(NOTICE, line)
+        self._enter(UP, "", now)
+        self._failures = 0
+        self.next_try = now
+
+    def failed(
+        self, action: Action, reason: str, now: float, *, retry_after_s: float | None = None
+    ) -> float:
+        """An attempt failed.
+
+        Args:
+            action: a verdict that holds back (down, held, in progress, suspended).
+            reason: for the journal.
+            now: monotonic seconds.
+            retry_after_s: what the server asked for.
+
+        Returns:
+            seconds for which nothing will be tried: full jitter on top of what the server asked
+            for, or the longest back-off where endpoint or key is wrong.
+        """
+        state = _STATE_OF[action]
+        self._failures += 1
+        hold_s = self.longest_s
+        if state != SUSPENDED:
+            jitter_s = full_jitter(
+                self._failures, base_s=self._base_s, cap_s=self.longest_s, draw=self._draw()
+            )
+            hold_s = (retry_after_s or 0.0) + jitter_s
+        self.next_try = now + hold_s
+        if state != self.state:
+            level, name, remedy = _TOLD[state]
+            self._say(level, event(name, reason=reason, next_try_s=round(hold_s), do=remedy))
+        self._enter(state, reason, now)
+        return hold_s
+
+    def try_now(self, now: float) -> None:
+        """Forget the hold: a person asked, or the configuration changed."""
+        self.next_try = now
+
+    def _enter(self, state: str, reason: str, now: float) -> None:
+        if state != self.state:
+            self.state, self.since = state, now
+        self.reason = reason

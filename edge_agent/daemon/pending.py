@@ -1,0 +1,139 @@
+"""What waits in front of the queue: readings that share a commit, or that the store cannot take.
+
+Bounded: while the store is down the oldest telemetry goes first, and is counted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from edge_agent.cloud_sync.queue import CloudSyncQueue
+from edge_agent.daemon.journal import Say
+from edge_agent.errors import PayloadError, StoreError
+from edge_agent.events import NOTICE, event
+from edge_agent.types import Priority, Submission
+
+#: Readings kept in memory at the most: a quarter of an hour of ten a second, in about 8 MiB.
+CAPACITY = 10_000
+#: Pauses between tries while the store is down.
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+
+
+class Pending:
+    """Gathers submissions and commits them together. Used by the poller's thread alone."""
+
+    def __init__(
+        self,
+        queue: CloudSyncQueue,
+        *,
+        commit_interval_s: float,
+        say: Say,
+        committed: Callable[[], None],
+        capacity: int = CAPACITY,
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            queue: where it goes.
+            commit_interval_s: how long telemetry and logs wait for company.
+            say: where changes of state are told.
+            committed: called after each commit; wakes the flusher.
+            capacity: submissions kept at the most.
+        """
+        self.dropped_total = 0
+        self.committed_total = 0
+        #: why the store takes nothing; empty while it does
+        self.trouble = ""
+        self._queue = queue
+        self._interval_s = commit_interval_s
+        self._say = say
+        self._committed = committed
+        self._capacity = capacity
+        self._waiting: deque[Submission] = deque()
+        self._due = float("inf")
+        self._pause_s = FIRST_PAUSE_S
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, submission: Submission, now: float) -> None:
+        """Take a submission in; anomaly and critical make everything due at once."""
+        if len(self._waiting) >= self._capacity:
+            self._make_room()
+        self._waiting.append(submission)
+        if not self.trouble:
+            urgent = submission.priority <= Priority.ANOMALY
+            self._due = min(self._due, now if urgent else now + self._interval_s)
+
+    def step(self, now: float) -> float:
+        """Commit what waits if it is due.
+
+        Returns:
+            when to be called next, monotonic seconds; infinity while nothing waits.
+        """
+        if now >= self._due and self._waiting:
+            self.commit(now)
+        return self._due
+
+    def commit(self, now: float) -> bool:
+        """Commit everything that waits, due or not.
+
+        Returns:
+            whether nothing waits any more.
+        """
+        if not self._waiting:
+            return True
+        try:
+            self._store()
+        except StoreError as exc:
+            self._stay(exc, now)
+            return False
+        if self.trouble:
+            self._say(NOTICE, event("store_recovered", dropped=self.dropped_total))
+        self.trouble, self._pause_s, self._due = "", FIRST_PAUSE_S, float("inf")
+        self._committed()
+        return True
+
+    def _store(self) -> None:
+        """Hand everything to the queue in one commit."""
+        try:
+            ids = self._queue.enqueue_many(self._waiting)
+        except PayloadError:
+            ids = self._one_by_one()
+        self.committed_total += len(ids)
+        self._waiting.clear()
+
+    def _one_by_one(self) -> list[int]:
+        """Store what can be stored, so that one bad payload does not hold up the rest."""
+        ids = []
+        while self._waiting:
+            try:
+                ids.append(self._queue.enqueue_many([self._waiting[0]])[0])
+            except PayloadError as exc:
+                self.dropped_total += 1
+                self._say(logging.ERROR, event("payload_refused", reason=exc))
+            self._waiting.popleft()
+        return ids
+
+    def _stay(self, exc: StoreError, now: float) -> None:
+        """Keep everything and try again later; say so once."""
+        if not self.trouble:
+            self._say(
+                logging.ERROR,
+                event(
+                    "store_degraded", reason=exc, waiting=len(self._waiting), room=self._capacity
+                ),
+            )
+        self.trouble = str(exc)
+        self._due = now + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def _make_room(self) -> None:
+        """Drop the oldest of the least urgent kind that is here."""
+        least = max(self._waiting, key=lambda submission: submission.priority).priority
+        victim = next(s for s in self._waiting if s.priority == least)
+        self._waiting.remove(victim)
+        self.dropped_total += 1

@@ -1,0 +1,50 @@
+"""The service manager: READY, STATUS, STOPPING and the watchdog's ping, by sd_notify.
+
+Source:
+    sd_notify(3). The library swallows every error, encodes latin-1 and sends one datagram a call:
+    a status with another character would lose the READY sent with it, so the two go apart.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import sdnotify
+
+
+class ServiceManager:
+    """Talks to systemd where there is one; silent elsewhere."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._notifier = sdnotify.SystemdNotifier()
+        #: seconds within which a ping must come; None where no watchdog is set
+        self.watchdog_s = _watchdog_s(environ)
+        self._status = ""
+
+    def ready(self) -> None:
+        """The agent is up: the queue is open and the threads run."""
+        self._notifier.notify("READY=1")
+
+    def status(self, text: str) -> None:
+        """One line for ``systemctl status``; sent when it changed."""
+        if text != self._status:
+            self._status = text
+            line = text.encode("ascii", "replace").decode("ascii")
+            self._notifier.notify(f"STATUS={line}")
+
+    def alive(self) -> None:
+        """All threads have made progress."""
+        self._notifier.notify("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The agent is on its way out."""
+        self._notifier.notify("STOPPING=1")
+
+
+def _watchdog_s(environ: Mapping[str, str]) -> float | None:
+    """The watchdog's time, if it is meant for this process (sd_watchdog_enabled(3))."""
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    text = environ.get("WATCHDOG_USEC", "")
+    return int(text) / 1e6 if text.isdigit() and int(text) else None

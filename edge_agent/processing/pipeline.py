@@ -1,0 +1,95 @@
+"""From what a driver measured to what goes on the wire: names, labels, range, the clock's mark.
+
+Pure functions: no clock, no state, no I/O.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from edge_agent.types import Measurement, SensorReading
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChannelPlan:
+    """What becomes of one channel's values."""
+
+    #: ``sensor_name`` on the wire
+    public_name: str
+    #: the least believable value, in the channel's unit; None: any
+    least: float | None = None
+    #: the greatest believable value
+    most: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SensorPlan:
+    """What becomes of one sensor's measurements."""
+
+    #: the sensor's configured name
+    name: str
+    #: by the driver's channel name
+    channels: Mapping[str, ChannelPlan]
+    #: labels and the sensor's own metadata, together
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shaped:
+    """One measurement, shaped."""
+
+    reading: SensorReading | None
+    #: whose quality this tells of: the channel's public name
+    name: str
+    #: one word if the value is not to be believed; then there is no reading
+    fault: str = ""
+
+
+def shape(
+    plan: SensorPlan, measurements: Iterable[Measurement], *, synchronized: bool
+) -> list[Shaped]:
+    """Shape what a driver returned.
+
+    Args:
+        plan: how.
+        measurements: stamped ones.
+        synchronized: whether the clock they were stamped by is right; if not, they say so.
+
+    Returns:
+        one for each measurement, in order.
+    """
+    return [_shape_one(plan, measurement, synchronized) for measurement in measurements]
+
+
+def marked(metadata: Mapping[str, Any], *, synchronized: bool) -> dict[str, Any]:
+    """Metadata that says so if the clock was not right (no mark: it was)."""
+    return dict(metadata) if synchronized else {**metadata, "clock": "unsynced"}
+
+
+def _shape_one(plan: SensorPlan, measured: Measurement, synchronized: bool) -> Shaped:  # noqa: FBT001  # one caller
+    default = ChannelPlan(f"{plan.name}.{measured.channel}" if measured.channel else plan.name)
+    channel = plan.channels.get(measured.channel, default)
+    fault = _fault(channel, measured.value)
+    if fault or measured.timestamp is None:
+        return Shaped(None, channel.public_name, fault or "no_time")
+    metadata = marked({**plan.metadata, **measured.metadata}, synchronized=synchronized)
+    reading = SensorReading(
+        channel.public_name, measured.timestamp, measured.value, measured.unit, metadata
+    )
+    return Shaped(reading, channel.public_name)
+
+
+def _fault(channel: ChannelPlan, value: object) -> str:
+    """One word if this is no believable value, else nothing."""
+    if not isinstance(value, bool | int | float | str):
+        return "garbage"
+    if isinstance(value, bool | str):
+        return ""
+    if not math.isfinite(value):
+        return "garbage"
+    too_low = channel.least is not None and value < channel.least
+    too_high = channel.most is not None and value > channel.most
+    return "range" if too_low or too_high else ""
