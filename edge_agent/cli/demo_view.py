@@ -62,18 +62,17 @@ def make_view(seconds: float) -> Iterator[View]:
 
 
 class _Lines:
-    """A line for each snapshot, and once the readings."""
+    """A line for each snapshot, and one for each reading when it is first there."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._told = False
+        self._told: set[str] = set()
 
     def show(self, now: Snapshot) -> None:
         """Print it."""
-        if now.last and not self._told:
-            self._told = True
-            for name, text in now.last.items():
-                print(f"    reading {name}: {text}")  # noqa: T201  # a command speaks
+        for name in sorted(now.last.keys() - self._told):
+            print(f"    reading {name}: {now.last[name]}")  # noqa: T201  # a command speaks
+        self._told |= now.last.keys()
         print(line(now, self._seconds), flush=True)  # noqa: T201  # a command speaks
 
 

@@ -5,31 +5,21 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fakes.agent import JSON, Sender, ask, batch_body, connected
+from fakes.processes import COMMAND
 
 from edge_agent.receiver import ReceiverStore
-
-#: The command line reduced to this one command.
-COMMAND = """
-import argparse
-from edge_agent.cli import receive
-parser = argparse.ArgumentParser()
-receive.register(parser.add_subparsers())
-args = parser.parse_args()
-raise SystemExit(args.run(args))
-"""
 
 
 @contextlib.contextmanager
 def command(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
     """The command in a process of its own; killed at the end if it still runs."""
     with subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "receive", *arguments],
+        [*COMMAND, "receive", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,0 +1,46 @@
+"""`pyvorin-agent status` beside a running agent and without one."""
+
+from __future__ import annotations
+
+import json
+
+from fakes.processes import Site, command, until
+
+CONFIG = """
+sensors:
+  - {name: probe, type: simulated, interval: 100ms, base: 4, amplitude: 0}
+  - {name: room, type: bme280, bus: 99, interval: 1s}
+"""
+
+
+def test_status_of_a_running_and_of_a_stopped_agent(site: Site) -> None:
+    """Depth and ledger come from the file; sensors from the agent, while there is one."""
+    site.configure(CONFIG)
+    env = {"RUNTIME_DIRECTORY": str(site.directory)}
+    agent = site.agent()
+    until(lambda: site.status()["sensors"]["probe"]["last"], "the probe's first reading")
+    until(lambda: site.status()["sensors"]["room"]["faults"], "the absent sensor's fault")
+
+    running = command("status", "--config", site.config, env=env)
+    assert running.returncode == 0
+    assert running.stdout.startswith("agent    running\nqueue    ")
+    assert "sensor   probe: 4.0 celsius at " in running.stdout
+    assert "sensor   room: absent_bus\n" in running.stdout
+    assert agent.end() == 0
+
+    stopped = command("status", "--config", site.config, "--json", env=env)
+    facts = json.loads(stopped.stdout)
+    assert (facts["running"], facts["agent"]) == (False, {})
+    assert facts["queue"]["depth"] == facts["ledger"]["enqueued"] > 0
+
+    history = command("status", "--config", site.config, "--history", env=env)
+    assert "sensor_faulty sensor=room" in history.stdout
+
+
+def test_status_before_the_first_start_says_what_to_do(site: Site) -> None:
+    """No queue is made by looking for one."""
+    site.configure(CONFIG)
+    ended = command("status", "--config", site.config)
+    assert ended.returncode == 1
+    assert "does not exist yet; start the agent first" in ended.stderr
+    assert not site.queue.exists()
