@@ -1,0 +1,89 @@
+"""What the README shows is what happens: its examples are run, its commands exist."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from fakes.processes import command
+
+from edge_agent.config.loader import load
+from edge_agent.receiver import Receiver
+from edge_agent.receiver.batch import read_batch
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The README's examples in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def agent_commands() -> list[list[str]]:
+    """Every `pyvorin-agent …` that the README shows, as arguments."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    lines += re.findall(
+        r"`([^`]+)`", re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+    )
+    split = [
+        shlex.split(line.split("  #")[0]) for line in lines if line.startswith("pyvorin-agent ")
+    ]
+    return [words[1:] for words in split]
+
+
+def test_readme_configuration_is_accepted(tmp_path: Path) -> None:
+    """What a reader copies must pass the checker."""
+    for text in blocks("yaml"):
+        file = tmp_path / "agent.yaml"
+        file.write_text(text)
+        assert load(file, {}).config.sensors
+
+
+@pytest.mark.parametrize("arguments", agent_commands(), ids=" ".join)
+def test_readme_command_exists_with_its_options(arguments: list[str]) -> None:
+    """`--help` after the words of the README: unknown commands and options would exit with 2."""
+    assert command(*arguments, "--help").returncode == 0
+
+
+def test_readme_scripts_exist_and_are_what_ci_runs() -> None:
+    """CI does what a newcomer is told to do."""
+    told = re.findall(r"^scripts/(\w+)", "".join(blocks("sh")), re.MULTILINE)
+    assert told == ["demo", "test"]
+    run = (ROOT / ".ci/run").read_text()
+    for name in told:
+        assert (ROOT / "scripts" / name).stat().st_mode & 0o111
+        assert f"scripts/{name}" in run
+
+
+def test_readme_request_is_taken_by_the_receiver() -> None:
+    """The wire's example is a request."""
+    (text,) = blocks("json")
+    batch = read_batch(text.encode())
+    assert [number for number, _ in batch.items] == [41]
+
+
+def test_readme_python_example_sends(tmp_path: Path) -> None:
+    """Run as it stands, but for the receiver's port and the queue's place."""
+    (code,) = blocks("python")
+    with Receiver(tmp_path / "r.db") as receiver:
+        code = code.replace("http://127.0.0.1:8089/v1/ingest", receiver.url)
+        code = code.replace("/tmp/my_queue.db", str(tmp_path / "q.db"))  # noqa: S108  # the README's
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, "README.md", "exec"), {})  # noqa: S102  # our own example
+    assert printed.getvalue() == "1 sent, 0 left\n"
+
+
+def test_readme_mistake_is_what_check_prints(tmp_path: Path) -> None:
+    """The sentence in the README is the checker's own."""
+    (sentence,) = re.findall(r"`(agent\.yaml:\d+:\d+: [^`]+)`", README)
+    file = tmp_path / "agent.yaml"
+    file.write_text(blocks("yaml")[0].replace("address: 0x76", "adress: 0x76"))
+    printed = command("check", "--config", file)
+    assert printed.returncode == 1
+    assert sentence in printed.stdout
