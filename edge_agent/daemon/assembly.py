@@ -52,7 +52,8 @@ def make_poller(
     pending = Pending(
         queue, commit_interval_s=config.queue.commit_interval_s, say=say, committed=committed
     )
-    surroundings = Surroundings(bus=i2c.Buses(), monotonic=clock.monotonic)
+    buses = i2c.Buses()
+    surroundings = Surroundings(bus=buses, monotonic=clock.monotonic)
     return Poller(
         [_slot(sensor, config.device.labels, surroundings) for sensor in config.sensors],
         readers,
@@ -62,6 +63,7 @@ def make_poller(
         ttl_s=time_to_live(config),
         labels=config.device.labels,
         say=say,
+        let_go=buses.close,
     )
 
 

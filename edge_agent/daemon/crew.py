@@ -80,11 +80,12 @@ class Crew:
             UploaderError: the endpoint or the key cannot be used; nothing has changed.
         """
         flusher, flushing = self._new_flusher(config)
+        poller, polling = self._new_poller(config)
         self._polling.stop(self.poller.finish)
-        self._polling.join(POLLER_ENDS_S)
-        poller, self._polling = self._new_poller(config)
-        poller.inherit(self.poller)
-        self.poller = poller
+        # A poller that is stuck commits what it holds by itself, if it ever can.
+        if self._polling.join(POLLER_ENDS_S):
+            poller.inherit(self.poller)
+        self.poller, self._polling = poller, polling
         self._polling.start()
         if self._retiring is None:
             self._retiring = self.flusher, self._flushing

@@ -39,6 +39,7 @@ def line(parts: Parts) -> dict[str, Any]:
     books = parts.queue.ledger()
     flusher, link = parts.flusher, parts.flusher.link
     delivered_at = flusher.last_delivery
+    faulty = dict(parts.poller.faults.faulty)
     return {
         "depth": sum(depths.values()),
         **{priority.word: depth for priority, depth in depths.items()},
@@ -58,8 +59,8 @@ def line(parts: Parts) -> dict[str, Any]:
         "free_bytes": _free_bytes(parts.queue.path.parent),
         "clock": "synced" if parts.clock.synchronized() else "unsynced",
         "config": parts.config,
-        "sensors_ok": sum(1 for slot in parts.poller.slots.values() if not slot.failures),
-        "faulty": ",".join(sorted(parts.poller.faults.faulty)) or None,
+        "sensors_ok": sum(not _faults(slot, faulty) for slot in parts.poller.slots.values()),
+        "faulty": ",".join(sorted(faulty)) or None,
     }
 
 
@@ -76,13 +77,19 @@ def brief(fields: dict[str, Any]) -> str:
 
 
 def reading(fields: dict[str, Any], parts: Parts) -> SensorReading:
-    """The same as a reading: the depth, and the rest as metadata."""
+    """The same as a reading: the depth, and the rest as metadata.
+
+    ``clock`` has the meaning it has in every reading: it is there only if the clock is not right.
+    """
     rest = {name: value for name, value in fields.items() if name != "depth" and value is not None}
+    if parts.clock.synchronized():
+        del rest["clock"]
     return SensorReading(QUEUE_READING, parts.clock.wall(), fields["depth"], "count", rest)
 
 
 def document(fields: dict[str, Any], parts: Parts) -> dict[str, Any]:
     """The status file: the line, the sensors and the counts since the start."""
+    faulty = dict(parts.poller.faults.faulty)
     return {
         "version": 1,
         "pid": os.getpid(),
@@ -92,10 +99,7 @@ def document(fields: dict[str, Any], parts: Parts) -> dict[str, Any]:
         "read_total": parts.poller.read_total,
         "overruns_total": parts.poller.overruns_total,
         "delivered_total": parts.flusher.delivered_total,
-        "sensors": {
-            name: _sensor(slot, parts.poller.faults.faulty)
-            for name, slot in parts.poller.slots.items()
-        },
+        "sensors": {name: _sensor(slot, faulty) for name, slot in parts.poller.slots.items()},
     }
 
 
@@ -112,14 +116,20 @@ def write_atomically(path: Path, content: dict[str, Any]) -> None:
 
 
 def _sensor(slot: Slot, faulty: dict[str, str]) -> dict[str, Any]:
-    """One sensor: its last readings, and its fault if it has one."""
-    mine = {name: faulty[name] for name in (slot.plan.name, *slot.last) if name in faulty}
+    """One sensor: its last readings, and its faults if it has any."""
+    # The poller's thread may add to the dictionary meanwhile; a copy is made in one go.
+    last = dict(slot.last)
     return {
-        "last": {name: last.to_dict() for name, last in slot.last.items()},
+        "last": {name: reading.to_dict() for name, reading in last.items()},
         "failures": slot.failures,
         "overruns": slot.overruns,
-        "faults": mine,
+        "faults": _faults(slot, faulty),
     }
+
+
+def _faults(slot: Slot, faulty: dict[str, str]) -> dict[str, str]:
+    """The faults of a sensor and of its channels, by name."""
+    return {name: faulty[name] for name in sorted(slot.plan.names() & faulty.keys())}
 
 
 def _whole(seconds: float | None) -> int | None:

@@ -6,20 +6,24 @@ bounded queue to a writer thread, and what does not fit is dropped and counted.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import os
 import queue
 import sys
+import threading
 from collections.abc import Callable
 
-from edge_agent.events import NOTICE
+from edge_agent.events import NOTICE, event
 
 #: Tells a change of state: a level of `logging`, and a line made by `edge_agent.events.event`.
 Say = Callable[[int, str], None]
 
 #: Lines that wait for a journal that does not read.
 MOST_WAITING = 1_000
+#: How long a stop waits for them to be written.
+ENDS_S = 1.0
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -39,10 +43,16 @@ _PREFIX = {
 }
 
 
+#: What waits to be written; None ends the writer.
+_Waiting = queue.Queue[logging.LogRecord | None]
+
+
 class _Dropping(logging.handlers.QueueHandler):
     """Hands records to the writer; drops and counts them when the writer is behind."""
 
-    def __init__(self, waiting: queue.Queue[logging.LogRecord]) -> None:
+    queue: _Waiting
+
+    def __init__(self, waiting: _Waiting) -> None:
         super().__init__(waiting)
         self.dropped = 0
 
@@ -62,8 +72,9 @@ class _Lines(logging.Formatter):
         self._prefixed = prefixed
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line; a traceback's lines become fields of it."""
-        line = super().format(record).replace("\n", " | ")
+        """One line of ASCII; a traceback's lines become fields of it."""
+        line = " | ".join(super().format(record).splitlines())
+        line = line.encode("ascii", "backslashreplace").decode("ascii")
         return _PREFIX.get(record.levelno, "<6>") + line if self._prefixed else line
 
 
@@ -71,11 +82,11 @@ class Journal:
     """The process's log, from `start` to `stop`."""
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[logging.LogRecord] = queue.Queue(MOST_WAITING)
+        self._waiting: _Waiting = queue.Queue(MOST_WAITING)
         self._handler = _Dropping(self._waiting)
-        output = logging.StreamHandler(sys.stdout)
-        output.setFormatter(_Lines(prefixed=_is_journal()))
-        self._writer = logging.handlers.QueueListener(self._waiting, output)
+        self._output = _stdout()
+        self._lines = _Lines(prefixed=_is_journal(self._output))
+        self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
 
     @property
     def dropped(self) -> int:
@@ -84,14 +95,34 @@ class Journal:
 
     def start(self) -> None:
         """Begin to write."""
-        logging.raiseExceptions = False  # A closed stdout must not print tracebacks for ever.
         self._writer.start()
         logging.getLogger().addHandler(self._handler)
 
     def stop(self) -> None:
-        """Write what waits and stop."""
+        """Write what waits and stop; a journal that does not read is not waited for."""
         logging.getLogger().removeHandler(self._handler)
-        self._writer.stop()
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=ENDS_S)
+            self._writer.join(ENDS_S)
+
+    def _write(self) -> None:
+        """The writer thread: one line after the other, and how many were lost meanwhile."""
+        told = 0
+        while (record := self._waiting.get()) is not None:
+            self._put(record)
+            lost, told = self.dropped - told, self.dropped
+            if lost:
+                text = event("journal_dropped", lines=lost, why="nobody read them")
+                self._put(logging.makeLogRecord({"levelno": logging.WARNING, "msg": text}))
+
+    def _put(self, record: logging.LogRecord) -> None:
+        """One line, past Python's buffers: a thread stuck in those ends the process in an abort.
+
+        Where nobody can read any more there is nobody to tell.
+        """
+        if self._output is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._output, f"{self._lines.format(record)}\n".encode())
 
 
 def set_level(word: str) -> None:
@@ -99,10 +130,17 @@ def set_level(word: str) -> None:
     logging.getLogger("edge_agent").setLevel(LEVELS[word])
 
 
-def _is_journal() -> bool:
-    """Whether stdout is connected to systemd's journal (systemd.exec(5), ``JOURNAL_STREAM``)."""
+def _stdout() -> int | None:
+    """The descriptor of stdout; None where there is none, as another file may bear its number."""
     try:
-        stat = os.fstat(sys.stdout.fileno())
-    except (OSError, ValueError):
+        return sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _is_journal(output: int | None) -> bool:
+    """Whether stdout is connected to systemd's journal (systemd.exec(5), ``JOURNAL_STREAM``)."""
+    if output is None:
         return False
+    stat = os.fstat(output)
     return os.environ.get("JOURNAL_STREAM") == f"{stat.st_dev}:{stat.st_ino}"

@@ -101,7 +101,10 @@ class Link:
         self.next_try = now + hold_s
         if state != self.state:
             level, name, remedy = _TOLD[state]
-            self._say(level, event(name, reason=reason, next_try_s=round(hold_s), do=remedy))
+            was = {"was": self.state, "for_s": round(now - self.since)}
+            fields = was if self.state in _BACK else {}
+            line = event(name, reason=reason, next_try_s=round(hold_s), **fields, do=remedy)
+            self._say(level, line)
         self._enter(state, reason, now)
         return hold_s
 

@@ -53,6 +53,8 @@ class Pending:
         self._committed = committed
         self._capacity = capacity
         self._waiting: deque[Submission] = deque()
+        #: the last refusal, so that one that comes back is told once
+        self._refused = ""
         self._due = float("inf")
         self._pause_s = FIRST_PAUSE_S
 
@@ -61,9 +63,9 @@ class Pending:
 
     def add(self, submission: Submission, now: float) -> None:
         """Take a submission in; anomaly and critical make everything due at once."""
-        if len(self._waiting) >= self._capacity:
-            self._make_room()
         self._waiting.append(submission)
+        if len(self._waiting) > self._capacity:
+            self._make_room()
         if not self.trouble:
             urgent = submission.priority <= Priority.ANOMALY
             self._due = min(self._due, now if urgent else now + self._interval_s)
@@ -77,6 +79,12 @@ class Pending:
         if now >= self._due and self._waiting:
             self.commit(now)
         return self._due
+
+    def inherit(self, former: Pending, now: float) -> None:
+        """Take over what another one could not commit: the configuration was reloaded."""
+        while former._waiting:
+            self.add(former._waiting.popleft(), now)
+        self.dropped_total += former.dropped_total
 
     def commit(self, now: float) -> bool:
         """Commit everything that waits, due or not.
@@ -100,23 +108,30 @@ class Pending:
     def _store(self) -> None:
         """Hand everything to the queue in one commit."""
         try:
-            ids = self._queue.enqueue_many(self._waiting)
+            self._queue.enqueue_many(self._waiting)
         except PayloadError:
-            ids = self._one_by_one()
-        self.committed_total += len(ids)
+            self._one_by_one()
+        self.committed_total += len(self._waiting)
         self._waiting.clear()
 
-    def _one_by_one(self) -> list[int]:
+    def _one_by_one(self) -> None:
         """Store what can be stored, so that one bad payload does not hold up the rest."""
-        ids = []
         while self._waiting:
             try:
-                ids.append(self._queue.enqueue_many([self._waiting[0]])[0])
+                self._queue.enqueue_many([self._waiting[0]])
+                self.committed_total += 1
             except PayloadError as exc:
-                self.dropped_total += 1
-                self._say(logging.ERROR, event("payload_refused", reason=exc))
+                self._refuse(self._waiting[0], exc)
             self._waiting.popleft()
-        return ids
+
+    def _refuse(self, submission: Submission, exc: PayloadError) -> None:
+        """Drop a payload that never can be stored; say so if it is another one than last time."""
+        self.dropped_total += 1
+        sensor = submission.payload.get("sensor_name")
+        line = event("payload_refused", sensor=sensor, reason=exc)
+        if line != self._refused:
+            self._say(logging.ERROR, line)
+        self._refused = line
 
     def _stay(self, exc: StoreError, now: float) -> None:
         """Keep everything and try again later; say so once."""

@@ -7,12 +7,13 @@ reader thread.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import heapq
 import itertools
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from edge_agent.clock import Clock
@@ -20,7 +21,7 @@ from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.daemon.journal import Say
 from edge_agent.daemon.pending import Pending
 from edge_agent.daemon.readers import Job, Readers, Result
-from edge_agent.errors import SensorError
+from edge_agent.errors import SensorError, StoreError
 from edge_agent.events import NOTICE, event
 from edge_agent.processing.faults import FaultBook
 from edge_agent.processing.pipeline import SensorPlan, marked, shape
@@ -71,6 +72,7 @@ class Poller:
         ttl_s: Mapping[Priority, int],
         labels: Mapping[str, Any],
         say: Say,
+        let_go: Callable[[], None] = lambda: None,
     ) -> None:
         """Put the parts together; the first measurements are spread over each interval.
 
@@ -83,6 +85,7 @@ class Poller:
             ttl_s: how long a reading of each priority keeps, in seconds.
             labels: metadata of the agent's own readings.
             say: where changes of state are told.
+            let_go: called when the readers have ended; closes the buses.
         """
         self.slots = {slot.plan.name: slot for slot in slots}
         self.faults = FaultBook()
@@ -95,6 +98,7 @@ class Poller:
         self._ttl_s = ttl_s
         self._labels = labels
         self._say = say
+        self._let_go = let_go
         self._offered: deque[tuple[SensorReading, Priority]] = deque(maxlen=MOST_OFFERED)
         self._count = itertools.count()
         start = clock.monotonic()
@@ -131,24 +135,36 @@ class Poller:
         for slot in self.slots.values():
             if slot.job_since is not None and now >= slot.job_since + HANG_S:
                 self._hung(slot, now)
-        while self._offered:
-            self._submit(*self._offered.popleft(), now)
+        self._take_offered(now)
         return min(self._pending.step(now), self._next_due())
 
     def inherit(self, former: Poller) -> None:
-        """Take over another poller's counts and faults: the configuration was reloaded."""
+        """Take over another poller's counts, faults and uncommitted readings.
+
+        For a reload of the configuration; the other one has finished.
+        """
         self.read_total = former.read_total
-        names = {name for slot in self.slots.values() for name in _names(slot.plan)}
+        names = {name for slot in self.slots.values() for name in slot.plan.names()}
         kept = {name: why for name, why in former.faults.faulty.items() if name in names}
         self.faults.faulty.update(kept)
+        self._pending.inherit(former._pending, self._clock.monotonic())
 
     def finish(self) -> None:
-        """Take in what has come, commit what waits, and let the readers go; for a stop."""
+        """Let the readers go, take in what has come, and commit what waits; for a stop."""
+        self._readers.close()
+        self._let_go()
         now = self._clock.monotonic()
         for result in self._readers.results():
             self._take(self.slots[result.name], result, now)
+        self._take_offered(now)
         self._pending.commit(now)
-        self._readers.close()
+
+    def _take_offered(self, now: float) -> None:
+        """Submit what other threads handed in, with the labels of this agent."""
+        while self._offered:
+            reading, priority = self._offered.popleft()
+            metadata = {**self._labels, **reading.metadata}
+            self._submit(dataclasses.replace(reading, metadata=metadata), priority, now)
 
     def _next_due(self) -> float:
         hangs = (s.job_since + HANG_S for s in self.slots.values() if s.job_since is not None)
@@ -183,9 +199,11 @@ class Poller:
     def _measured(self, slot: Slot, measurements: Iterable[Measurement], now: float) -> None:
         """Shape and submit what a sensor measured; it is well."""
         slot.failures = 0
-        self._quality(slot.plan.name, "", "", slot.plan.metadata, now)
-        synchronized = self._clock.synchronized()
-        for shaped in shape(slot.plan, measurements, synchronized=synchronized):
+        every = shape(slot.plan, measurements, synchronized=self._clock.synchronized())
+        # A sensor of one channel has but one name: what that says is said below.
+        if slot.plan.name not in {shaped.name for shaped in every}:
+            self._quality(slot.plan.name, "", "", slot.plan.metadata, now)
+        for shaped in every:
             detail = "the value is outside what was declared valid" if shaped.fault else ""
             self._quality(shaped.name, shaped.fault, detail, slot.plan.metadata, now)
             if shaped.reading is not None:
@@ -198,7 +216,8 @@ class Poller:
         slot.failures += 1
         # Half a tick less, so that the tick at the end of the pause is not missed for a moment.
         slot.pause_until = now + min(pause_s, LONGEST_PAUSE_S) - slot.interval_s / 2
-        self._quality(slot.plan.name, error.reason, str(error), slot.plan.metadata, now)
+        reason = error.reason or "failed"
+        self._quality(slot.plan.name, reason, str(error), slot.plan.metadata, now)
 
     def _hung(self, slot: Slot, now: float) -> None:
         """The driver does not come back: everything else goes on, and it may yet."""
@@ -230,13 +249,13 @@ class Poller:
         self._pending.add(Submission(reading.to_dict(), priority, self._ttl_s[priority]), now)
 
     def _tell_steps(self) -> None:
-        for step in self._queue.tick():
-            line = event("clock_step", wall_s=round(step.wall_s, 1), first=step.first)
-            self._say(NOTICE, line)
+        """Have the queue look at the clock, which writes; sensors are read whether it can or not.
 
-
-def _names(plan: SensorPlan) -> Iterable[str]:
-    """Every name that a fault of this sensor may bear."""
-    yield plan.name
-    for channel in plan.channels.values():
-        yield channel.public_name
+        While the store is down it is not asked: it keeps the steps it sees until it is.
+        """
+        if self._pending.trouble:
+            return
+        with contextlib.suppress(StoreError):
+            for step in self._queue.tick():
+                line = event("clock_step", wall_s=round(step.wall_s, 1), first=step.first)
+                self._say(NOTICE, line)

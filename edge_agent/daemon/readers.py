@@ -7,18 +7,27 @@ most one job under way, which bounds both queues.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
+import math
 import queue
 import threading
-from collections.abc import Callable, Sequence
-from typing import Protocol
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from edge_agent.clock import Clock
 from edge_agent.errors import SensorError
 from edge_agent.sensors.base import Sensor
 from edge_agent.types import Measurement
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
+
+#: The longest wait a driver may ask for between `trigger` and `read`; more is a mistake in it.
+LONGEST_WAIT_S = 60.0
+#: How long threads are waited for that are to end: time to close their sensors.
+ENDS_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,35 +64,58 @@ class Readers(Protocol):
         """The results that have come in since the last call, oldest first."""
 
     def close(self) -> None:
-        """Stop; what is stuck in a driver is left behind."""
+        """Stop, and close the sensors; what is stuck in a driver is left behind."""
 
 
 def run(job: Job, clock: Clock) -> Result:
     """One job, start to end. A failed sensor is closed, so that its next job sets it up anew.
 
-    A driver may raise anything, a third party's most of all: it becomes a `SensorError`.
+    A driver may raise and return anything, a third party's most of all: what breaks the contract of
+    `edge_agent.sensors.base.Sensor` becomes a `SensorError`.
     """
+    outcome = _guarded(functools.partial(_call, job, clock))
+    if isinstance(outcome, Result):
+        return outcome
+    _guarded(job.sensor.close)
+    return Result(job.name, error=outcome)
+
+
+def _guarded(act: Callable[[], _T]) -> _T | SensorError:
+    """What ``act``, a call of a driver, returns; the error where it raised."""
     try:
-        if not job.fetch:
-            wait_s = job.sensor.trigger()
-            if wait_s > 0.0:
-                return Result(job.name, wait_s=wait_s)
-        stamped = [_stamped(m, clock.wall()) for m in job.sensor.read()]
-        return Result(job.name, measurements=stamped)
+        return act()
     except SensorError as exc:
-        error = exc
+        return exc
     except Exception as exc:  # noqa: BLE001  # a driver may raise anything, and the reader must live on
-        _log.debug("driver_raised sensor=%s", job.name, exc_info=True)
-        error = SensorError(f"{type(exc).__name__}: {exc}", reason="driver")
-    job.sensor.close()
-    return Result(job.name, error=error)
+        _log.debug("driver_raised", exc_info=True)
+        return SensorError(f"{type(exc).__name__}: {exc}", reason="driver")
 
 
-def _stamped(measurement: Measurement, wall: float) -> Measurement:
-    """The measurement with its time: the driver's own, or now."""
-    if measurement.timestamp is not None:
-        return measurement
-    return dataclasses.replace(measurement, timestamp=wall)
+def _call(job: Job, clock: Clock) -> Result:
+    """Trigger, and read if that need not wait."""
+    if not job.fetch:
+        wait_s = job.sensor.trigger()
+        if wait_s > LONGEST_WAIT_S:
+            raise ValueError(f"trigger() asks for {wait_s} s, more than {LONGEST_WAIT_S:.0f} s")
+        if wait_s > 0.0:
+            return Result(job.name, wait_s=wait_s)
+    checked = [_checked(measured, clock.wall()) for measured in job.sensor.read()]
+    return Result(job.name, measurements=checked)
+
+
+def _checked(measured: Measurement, wall: float) -> Measurement:
+    """The measurement with its time: the driver's own, or now.
+
+    Raises:
+        TypeError, ValueError: it is not what the contract says; the value is looked at later.
+    """
+    if not isinstance(measured.channel, str) or not isinstance(measured.metadata, Mapping):
+        raise TypeError(f"read() returns a channel or metadata of the wrong type: {measured}")
+    if measured.timestamp is None:
+        return dataclasses.replace(measured, timestamp=wall)
+    if not math.isfinite(measured.timestamp):
+        raise ValueError(f"read() returns the timestamp {measured.timestamp}")
+    return measured
 
 
 class InlineReaders:
@@ -92,9 +124,11 @@ class InlineReaders:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._results: list[Result] = []
+        self._sensors: dict[str, Sensor] = {}
 
     def submit(self, job: Job) -> None:
         """Run the job now."""
+        self._sensors[job.name] = job.sensor
         self._results.append(run(job, self._clock))
 
     def results(self) -> list[Result]:
@@ -103,7 +137,8 @@ class InlineReaders:
         return results
 
     def close(self) -> None:
-        """Nothing to stop."""
+        """Close the sensors."""
+        _close_all(self._sensors)
 
 
 class BusReaders:
@@ -119,6 +154,7 @@ class BusReaders:
         self._clock = clock
         self._wake = wake
         self._jobs: dict[str, queue.SimpleQueue[Job | None]] = {}
+        self._threads: list[threading.Thread] = []
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
 
     def submit(self, job: Job) -> None:
@@ -127,9 +163,11 @@ class BusReaders:
         if bus not in self._jobs:
             self._jobs[bus] = queue.SimpleQueue()
             # A daemon thread: one that hangs in the kernel must not keep the process alive.
-            threading.Thread(
+            thread = threading.Thread(
                 target=self._work, args=(self._jobs[bus],), name=f"reader-{bus}", daemon=True
-            ).start()
+            )
+            thread.start()
+            self._threads.append(thread)
         self._jobs[bus].put(job)
 
     def results(self) -> list[Result]:
@@ -137,11 +175,25 @@ class BusReaders:
         return [self._results.get_nowait() for _ in range(self._results.qsize())]
 
     def close(self) -> None:
-        """Let every thread end after the job it is at."""
+        """Let every thread end after the job it is at, and wait a moment for that.
+
+        So whoever comes next finds pins and buses free.
+        """
         for jobs in self._jobs.values():
             jobs.put(None)
+        deadline = time.monotonic() + ENDS_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self, jobs: queue.SimpleQueue[Job | None]) -> None:
+        sensors: dict[str, Sensor] = {}
         while (job := jobs.get()) is not None:
+            sensors[job.name] = job.sensor
             self._results.put(run(job, self._clock))
             self._wake()
+        _close_all(sensors)
+
+
+def _close_all(sensors: Mapping[str, Sensor]) -> None:
+    for sensor in sensors.values():
+        _guarded(sensor.close)

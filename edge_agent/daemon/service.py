@@ -17,29 +17,35 @@ class ServiceManager:
     """Talks to systemd where there is one; silent elsewhere."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._notifier = sdnotify.SystemdNotifier()
+        # The library makes a socket even where there is nobody to talk to.
+        self._notifier = sdnotify.SystemdNotifier() if environ.get("NOTIFY_SOCKET") else None
         #: seconds within which a ping must come; None where no watchdog is set
         self.watchdog_s = _watchdog_s(environ)
         self._status = ""
 
     def ready(self) -> None:
         """The agent is up: the queue is open and the threads run."""
-        self._notifier.notify("READY=1")
+        self._tell("READY=1")
 
     def status(self, text: str) -> None:
         """One line for ``systemctl status``; sent when it changed."""
         if text != self._status:
             self._status = text
-            line = text.encode("ascii", "replace").decode("ascii")
-            self._notifier.notify(f"STATUS={line}")
+            # A line break would begin another message to systemd.
+            line = " ".join(text.split()).encode("ascii", "replace").decode("ascii")
+            self._tell(f"STATUS={line}")
 
     def alive(self) -> None:
         """All threads have made progress."""
-        self._notifier.notify("WATCHDOG=1")
+        self._tell("WATCHDOG=1")
 
     def stopping(self) -> None:
         """The agent is on its way out."""
-        self._notifier.notify("STOPPING=1")
+        self._tell("STOPPING=1")
+
+    def _tell(self, message: str) -> None:
+        if self._notifier is not None:
+            self._notifier.notify(message)
 
 
 def _watchdog_s(environ: Mapping[str, str]) -> float | None:

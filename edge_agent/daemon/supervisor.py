@@ -93,7 +93,9 @@ class Supervisor:
         _log.log(level, line)
         with contextlib.suppress(QueueError):
             self._queue.memory.note(line)
-        self._events.put(_CHANGED)
+        # Whatever else is in line brings a look at everything too.
+        if self._events.empty():
+            self._events.put(_CHANGED)
 
     # -- begin and end -------------------------------------------------------------------------
 
@@ -134,10 +136,11 @@ class Supervisor:
         """Stop in order: no more readings, a last commit, a last flush, the books."""
         self._service.stopping()
         in_time = self._crew.stop()
+        self._tick()
+        depth = None
         with contextlib.suppress(QueueError):
-            self._tick()
             self._run.note("stopped")
-        depth = self._queue.pending_count()
+            depth = self._queue.pending_count()
         _log.info(event("stopped", depth=depth, request="ended" if in_time else "abandoned"))
         self._queue.close()
 
@@ -164,15 +167,13 @@ class Supervisor:
         self._crew.settle()
         self._check_progress(now)
         parts = self._parts()
-        try:
+        # What fails here is told where it matters: by whoever could not store.
+        with contextlib.suppress(QueueError):
             fields = health.line(parts)
-            health.write_atomically(self._status_file, health.document(fields, parts))
-        except (QueueError, OSError) as exc:
-            # Told where it matters: by whoever could not store.
-            _log.debug(event("status_unwritten", reason=exc))
-            return
-        self._service.status(health.brief(fields))
-        self._report(parts, fields, now)
+            with contextlib.suppress(OSError):
+                health.write_atomically(self._status_file, health.document(fields, parts))
+            self._service.status(health.brief(fields))
+            self._report(parts, fields, now)
 
     def _check_progress(self, now: float) -> None:
         """Ping while all threads make progress; else say once who does not, and let systemd act."""
@@ -226,7 +227,8 @@ class Supervisor:
             if getattr(config.queue, key) != getattr(self._config.queue, key):
                 line = event("config_waits", key=f"queue.{key}", do="restart pyvorin-agent")
                 self._say(logging.WARNING, line)
+        if config.device.id != self._config.device.id:
+            self._queue.rename_device(identity.device_id(config.device.id))
         self._config, self._source = config, "current"
-        self._queue.rename_device(identity.device_id(config.device.id))
         journal.set_level(config.log.level)
         self._say(NOTICE, event("config_reloaded", sensors=len(config.sensors)))

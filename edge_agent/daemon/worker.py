@@ -39,6 +39,8 @@ class Worker:
         """
         self.name = name
         self.errors_total = 0
+        #: the last step's error, so that one that comes back is told once; empty: it went well
+        self._error = ""
         self._step = step
         self._clock = clock
         self._patience_s = patience_s
@@ -50,7 +52,8 @@ class Worker:
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread; its time counts from here."""
+        self._expected = self._clock.monotonic() + self._patience_s
         self._thread.start()
 
     def wake(self) -> None:
@@ -97,8 +100,12 @@ class Worker:
     def _guarded(self, act: Callable[[], _T]) -> _T | None:
         """What ``act`` returns; None where it raised, which is told, and the thread lives on."""
         try:
-            return act()
+            done = act()
         except Exception as exc:  # noqa: BLE001  # the loop body of a thread: it must live on
             self.errors_total += 1
-            _log.exception(event("step_failed", thread=self.name, error=exc))
+            error, self._error = self._error, repr(exc)
+            if error != self._error:
+                _log.exception(event("step_failed", thread=self.name, error=self._error))
             return None
+        self._error = ""
+        return done

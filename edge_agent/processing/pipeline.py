@@ -36,6 +36,10 @@ class SensorPlan:
     #: labels and the sensor's own metadata, together
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def names(self) -> set[str]:
+        """Every name that a fault of this sensor may bear: its own and its channels'."""
+        return {self.name, *(channel.public_name for channel in self.channels.values())}
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shaped:
@@ -88,8 +92,16 @@ def _fault(channel: ChannelPlan, value: object) -> str:
         return "garbage"
     if isinstance(value, bool | str):
         return ""
-    if not math.isfinite(value):
+    if not _is_finite(value):
         return "garbage"
     too_low = channel.least is not None and value < channel.least
     too_high = channel.most is not None and value > channel.most
     return "range" if too_low or too_high else ""
+
+
+def _is_finite(number: float) -> bool:
+    """Whether it is a number that a float can hold: Python's integers go further."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False

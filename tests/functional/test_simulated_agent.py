@@ -1,0 +1,190 @@
+"""The whole agent in one thread: real queue file, simulated sensors, network and time.
+
+Poller and flusher are stepped from event to event, as their threads would call them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.clock import FakeClock
+from fakes.server import DOWN, FakeServer, lose_answer, take
+from fakes.told import Told
+
+from edge_agent.config import model
+from edge_agent.daemon import assembly
+from edge_agent.daemon.readers import InlineReaders
+from edge_agent.sensors.simulated import SimulatedOptions
+from edge_agent.types import Priority, SensorReading
+
+HOUR_S = 3600.0
+INTERVAL_S = 10.0
+
+
+def _sensor(name: str, valid: model.Valid | None = None, **options: Any) -> model.Sensor:
+    channel = model.Channel(valid=valid or model.Valid())
+    return model.Sensor(
+        name, "simulated", INTERVAL_S, {"zone": "A"}, {"": channel}, SimulatedOptions(**options)
+    )
+
+
+def _config(path: Path) -> model.Config:
+    return model.Config(
+        device=model.Device(id="pi-7", labels={"site": "lyon"}),
+        queue=model.Queue(path=str(path), durability="normal"),
+        upload=model.Upload(endpoint="https://ingest.example/", batch_size=50),
+        sensors=(
+            _sensor("sine"),
+            _sensor("walk", waveform="random_walk", noise=0.1),
+            _sensor("failing", fail_every=17),
+            _sensor("broken", nan_every=23),
+            _sensor("spiking", model.Valid(min=0, max=100), spike_every=29),
+        ),
+    )
+
+
+class Network:
+    """Down in given windows of monotonic time; now and then it loses an answer."""
+
+    def __init__(self, clock: FakeClock, seed: int) -> None:
+        self._clock = clock
+        self._random = random.Random(seed)
+        self.outages: list[tuple[float, float]] = []
+        self.loses_answers = 0.05
+        self.server = FakeServer(self._carry)
+
+    def _carry(self, server: FakeServer, batch: Any) -> Any:
+        now = self._clock.monotonic()
+        if any(begins <= now < ends for begins, ends in self.outages):
+            return DOWN(server, batch)
+        return (lose_answer if self._random.random() < self.loses_answers else take)(server, batch)
+
+    def fails_from_now(self, begins_s: float, ends_s: float) -> None:
+        now = self._clock.monotonic()
+        self.outages.append((now + begins_s, now + ends_s))
+
+
+class Agent:
+    """One run of the agent, from opening the file to closing it."""
+
+    def __init__(self, path: Path, clock: FakeClock, network: Network, seed: int = 1) -> None:
+        config = _config(path)
+        self.clock = clock
+        self.told = Told()
+        self.queue = assembly.open_queue(config, clock)
+        self.queue.release_retries()
+        self.poller = assembly.make_poller(
+            config, self.queue, InlineReaders(clock), clock, say=self.told, committed=lambda: None
+        )
+        self.flusher = assembly.make_flusher(
+            config,
+            self.queue,
+            network.server,
+            clock,
+            say=self.told,
+            draw=random.Random(seed).random,
+        )
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, from event to event; a commit wakes the flusher."""
+        end = self.clock.monotonic() + seconds
+        while (now := self.clock.monotonic()) < end:
+            due = min(self.poller.step(now), self.flusher.step(now), end)
+            self.clock.advance(max(due - now, 0.0))
+
+    def alarm(self, number: int) -> None:
+        self.poller.offer(SensorReading("alarm", self.clock.wall(), number), Priority.CRITICAL)
+
+    def finish(self) -> None:
+        """As the crew does at a stop: a last commit, a last flush."""
+        self.poller.finish()
+        self.flusher.drain(self.clock.monotonic() + 5)
+
+    def cut_power(self) -> int:
+        """Close without a word; returns how many readings were not committed yet."""
+        self.queue.close()
+        return len(self.poller._pending)
+
+
+def _kind(reading: dict[str, Any]) -> str:
+    return {"alarm": "critical", "agent.sensor_fault": "anomaly"}.get(
+        reading["sensor_name"], "telemetry"
+    )
+
+
+def _in_order(taken: Iterable[tuple[tuple[str, int], dict[str, Any]]]) -> bool:
+    """Whether each priority's readings arrived first in the order of their ids."""
+    arrived: dict[str, list[int]] = {}
+    for (_, number), reading in taken:
+        arrived.setdefault(_kind(reading), []).append(number)
+    return all(numbers == sorted(numbers) for numbers in arrived.values())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_agent_hour_with_an_outage_delivers_every_reading_once(tmp_path: Path, seed: int) -> None:
+    """Twenty minutes without a link, lost answers, faulty sensors, alarms: nothing is lost."""
+    clock = FakeClock()
+    network = Network(clock, seed)
+    network.fails_from_now(1200, 2400)
+    agent = Agent(tmp_path / "q.db", clock, network, seed)
+    for number in range(12):
+        agent.alarm(number)
+        agent.run(HOUR_S / 12)
+    network.loses_answers = 0
+    agent.run(900)
+    agent.finish()
+    books, server = agent.queue.ledger(), network.server
+    assert books.closes
+    assert books.enqueued == agent.poller.read_total > 1800
+    assert (books.queued, books.delivered) == (0, books.enqueued)
+    assert len(server.taken) == books.enqueued
+    assert _in_order(server.taken.items())
+    assert [r["value"] for r in server.taken.values() if _kind(r) == "critical"] == [*range(12)]
+    assert agent.poller.overruns_total == 0
+    assert server.duplicates > 0
+    ends = agent.told.about("link_up")
+    assert agent.told.events.count("link_down") == len(ends)
+    assert max(int(line.split("after_s=")[1].split()[0]) for line in ends) >= 1200 - INTERVAL_S
+    agent.queue.close()
+
+
+def test_agent_restart_and_power_cut_in_an_outage_lose_nothing_that_was_committed(
+    tmp_path: Path,
+) -> None:
+    """A stop, then a power cut with a clock that comes up three days behind and is set later."""
+    clock = FakeClock()
+    network = Network(clock, seed=7)
+    path = tmp_path / "q.db"
+    first = Agent(path, clock, network)
+    network.fails_from_now(600, 1e9)
+    first.run(1200)
+    first.finish()
+    first.queue.close()
+    second = Agent(path, clock, network)
+    second.run(605)
+    lost = second.cut_power()
+    clock.reboot(wall=clock.wall() - 3 * 86_400)
+    network.outages = [(0.0, 1200.0)]
+    third = Agent(path, clock, network)
+    third.run(900)
+    clock.step(3 * 86_400)
+    network.loses_answers = 0
+    third.run(HOUR_S)
+    third.alarm(1)
+    third.finish()
+    books, server = third.queue.ledger(), network.server
+    read = sum(agent.poller.read_total for agent in (first, second, third))
+    assert books.closes
+    assert (books.queued, books.expired, books.dead) == (0, 0, 0)
+    assert books.delivered == len(server.taken) == read - lost
+    assert _in_order(server.taken.items())
+    assert len({queue_id for queue_id, _ in server.taken}) == 3
+    marks = [reading["metadata"].get("clock") for reading in server.taken.values()]
+    assert marks.count("unsynced") > 400
+    assert marks[-1] is None
+    assert third.told.about("clock_step") == ["clock_step wall_s=259200 first=yes"]
+    third.queue.close()

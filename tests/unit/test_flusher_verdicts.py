@@ -1,0 +1,304 @@
+"""The flusher: what a verdict on items means for them, and that nothing of it is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.clock import FakeClock
+from fakes.rig import CAP_S, INTERVAL_S, Broken, Rig
+from fakes.server import (
+    BUSY,
+    DOWN,
+    REFUSE,
+    SUSPEND,
+    Answer,
+    answer,
+    babble,
+    lose_answer,
+    name_items,
+    poisoned_by,
+    take,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_agent.cloud_sync.verdict import Action
+from edge_agent.daemon.link import SUSPENDED, UP
+from edge_agent.types import Priority
+
+
+@pytest.fixture
+def rig(tmp_path: Path, clock: FakeClock) -> Iterator[Rig]:
+    made = Rig(tmp_path, clock)
+    yield made
+    made.queue.close()
+
+
+# -- items on their own --------------------------------------------------------------------------
+
+
+def test_flusher_items_named_in_a_success_go_their_own_ways(rig: Rig) -> None:
+    """Rejected: dead; to be retried: later, on their own; the rest: delivered."""
+    rig.server.script.append(name_items(rejected=2, retry=3))
+    rig.put(*range(10))
+    rig.run()
+    assert rig.server.values == [5, 6, 7, 8, 9]
+    assert rig.dead() == 2
+    assert rig.queue.backed_off() == 3
+    rig.run(CAP_S + INTERVAL_S)
+    assert rig.server.sent[1] == [2, 3, 4]
+    assert rig.told.events == ["dead_letter", "dead_letter"]
+
+
+def test_flusher_answer_that_takes_some_and_rejects_many_is_believed(rig: Rig) -> None:
+    """What it took is the witness for all that it did not."""
+    rig.server.script.append(name_items(rejected=9))
+    rig.put(*range(10))
+    rig.run()
+    assert (rig.dead(), rig.flusher.link.state) == (9, UP)
+
+
+def test_flusher_answers_that_reject_everything_suspend_and_lose_nothing(rig: Rig) -> None:
+    """200 with every item rejected, again and again: said once, all kept."""
+    rig.server.usual = name_items(rejected=10)
+    rig.put(*range(10))
+    rig.run(8 * CAP_S)
+    assert rig.dead() == 0
+    assert rig.told.events == ["suspended"]
+    rig.server.usual = take
+    rig.run(4 * CAP_S)
+    assert sorted(rig.server.values) == list(range(10))
+
+
+@pytest.mark.parametrize("action", [Action.REFUSED, Action.TOO_LARGE])
+def test_flusher_splits_to_the_poison_item(rig: Rig, action: Action) -> None:
+    """It alone is dead-lettered, the others are delivered."""
+    rig.server.usual = poisoned_by(6, action=action)
+    rig.put(*range(10))
+    rig.run()
+    assert sorted(rig.server.values) == [0, 1, 2, 3, 4, 5, 7, 8, 9]
+    assert rig.dead() == 1
+    assert "reason='HTTP" not in rig.told.about("dead_letter")[0]
+    assert rig.queue.pending_count() == 0
+
+
+def test_flusher_poison_item_at_the_head_waits_for_a_witness(rig: Rig) -> None:
+    """It is put behind the others, one of which is tried at once; then it is found out."""
+    rig.server.usual = poisoned_by(0)
+    rig.put(*range(10))
+    rig.run()
+    assert sorted(rig.server.values) == list(range(1, 10))
+    assert (rig.dead(), rig.queue.pending_count()) == (0, 1)
+    assert rig.told.events == []
+    rig.run(2 * CAP_S + INTERVAL_S)
+    assert (rig.dead(), rig.queue.pending_count()) == (1, 0)
+
+
+def test_flusher_refused_item_without_others_suspends(rig: Rig) -> None:
+    """No witness can be had."""
+    rig.server.usual = REFUSE
+    rig.put("alone", priority=Priority.ANOMALY)
+    rig.run()
+    assert rig.flusher.link.state == SUSPENDED
+    rig.run(10 * CAP_S)
+    assert (rig.dead(), rig.queue.pending_count()) == (0, 1)
+
+
+def test_flusher_probe_after_a_refusal_carries_others_first(rig: Rig) -> None:
+    """What was refused without a witness stands behind all that came in the meantime."""
+    rig.server.usual = poisoned_by("bad")
+    rig.put("bad", priority=Priority.ANOMALY)
+    rig.run(CAP_S / 2)
+    rig.put("good", priority=Priority.ANOMALY)
+    rig.run(CAP_S / 2 + 1)
+    assert (rig.server.values, rig.flusher.link.state) == (["good"], UP)
+    assert rig.told.events == ["suspended", "resumed"]
+    rig.run(CAP_S)
+    assert rig.dead() == 1
+
+
+def test_flusher_server_that_refuses_everything_loses_nothing(rig: Rig) -> None:
+    """A bad deployment: one line for it, and all is sent once it is mended."""
+    rig.server.usual = REFUSE
+    rig.put(*range(30))
+    rig.run(40_000)
+    assert rig.dead() == 0
+    assert rig.told.events == ["suspended"]
+    rig.server.usual = take
+    rig.run(5 * CAP_S)
+    assert sorted(rig.server.values) == list(range(30))
+    assert rig.told.events == ["suspended", "resumed"]
+
+
+def test_flusher_server_that_turns_bad_condemns_four_at_the_most(rig: Rig) -> None:
+    """Before the fifth in a row another item must be accepted."""
+    rig.put(*range(10))
+    rig.run()
+    rig.server.usual = REFUSE
+    rig.put(*range(10, 60))
+    rig.run(10 * CAP_S)
+    assert rig.dead() == 4
+    assert rig.flusher.link.state == SUSPENDED
+
+
+def test_flusher_answer_not_believed_is_halved_and_no_witness(rig: Rig) -> None:
+    """A single item counts as delivered, yet it proves nothing about the server."""
+    rig.server.usual = babble
+    rig.put(*range(10))
+    rig.run()
+    assert (len(rig.server.taken), rig.queue.ledger().delivered) == (10, 10)
+    rig.server.usual = REFUSE
+    rig.put("bad", priority=Priority.ANOMALY)
+    rig.run()
+    assert rig.dead() == 0
+
+
+# -- the store ------------------------------------------------------------------------------------
+
+
+def test_flusher_ack_that_cannot_be_written_is_owed_and_nothing_is_sent_meanwhile(
+    rig: Rig,
+) -> None:
+    """Delivered rows are not sent again and again while the card is read-only."""
+    broken: Any = Broken(rig.queue, "ack_sent", "nack", "dead_letter")
+    rig.flusher._queue = broken
+    rig.put(*range(30))
+    rig.run(600)
+    assert rig.server.sent == [list(range(10))]
+    assert rig.told.events == ["store_degraded"]
+    assert broken.refusals == 121
+    broken.methods = ()
+    rig.run(10)
+    assert rig.told.events == ["store_degraded", "store_recovered"]
+    assert rig.server.values == list(range(30))
+    assert rig.server.duplicates == 0
+    assert rig.queue.ledger().delivered == 30
+
+
+@pytest.mark.parametrize("verdict", [DOWN, BUSY, SUSPEND, REFUSE, name_items(rejected=2, retry=3)])
+def test_flusher_verdict_that_cannot_be_written_is_not_forgotten(rig: Rig, verdict: Answer) -> None:
+    """Whatever it was, all arrive or are dead once the file can be written."""
+    broken: Any = Broken(rig.queue, "ack_sent", "nack", "dead_letter")
+    rig.flusher._queue = broken
+    rig.server.script.append(verdict)
+    rig.put(*range(10))
+    rig.run(60)
+    broken.methods = ()
+    rig.run(10 * CAP_S)
+    books = rig.queue.ledger()
+    assert books.delivered + books.dead == 10
+    assert len(rig.server.taken) == books.delivered
+
+
+def test_flusher_drain_does_not_spin_on_a_broken_store(rig: Rig) -> None:
+    """The clock stands still: only the failure can end it."""
+    broken: Any = Broken(rig.queue, "next_batch")
+    rig.flusher._queue = broken
+    rig.put(*range(10))
+    rig.flusher.drain(rig.clock.monotonic() + 5)
+    assert broken.refusals == 1
+
+
+def test_flusher_failing_upkeep_does_not_keep_batches_from_being_sent(rig: Rig) -> None:
+    """Expiry can come later."""
+    rig.flusher._queue = Broken(rig.queue, "upkeep")  # type: ignore[assignment]  # stands before it
+    rig.put(*range(10))
+    rig.run(30)
+    assert len(rig.server.taken) == 10
+
+
+# -- upkeep and reload ----------------------------------------------------------------------------
+
+
+def test_flusher_expiry_is_told_in_summaries(rig: Rig) -> None:
+    """A reading a minute expires for an hour: one line in five minutes, not sixty."""
+    rig.server.usual = DOWN
+    for number in range(60):
+        rig.put(number, ttl_s=30)
+        rig.run(60)
+    rig.run(400)
+    lines = rig.told.about("expired")
+    assert 10 <= len(lines) <= 13
+    counted = sum(int(line.split("items=")[1].split()[0]) for line in lines)
+    assert counted == rig.queue.ledger().expired >= 59
+
+
+def test_flusher_upkeep_goes_on_while_suspended(rig: Rig) -> None:
+    """Nobody wakes it, and what expires must leave within a minute."""
+    rig.server.usual = SUSPEND
+    rig.put(*range(10), ttl_s=100)
+    rig.run(160)
+    assert rig.queue.pending_count() == 0
+
+
+def test_flusher_inherits_what_is_frozen(rig: Rig) -> None:
+    """A reload sends the same bytes, at once, and counts on."""
+    rig.put(*range(10))
+    rig.run()
+    rig.server.script.append(lose_answer)
+    rig.put(*range(10, 20))
+    rig.run()
+    former, rig.flusher = rig.flusher, rig.new_flusher(rig.server)
+    rig.flusher.inherit(former)
+    rig.put(*range(20, 30))
+    rig.run()
+    assert rig.server.requests[1].body() == rig.server.requests[2].body()
+    assert rig.flusher.delivered_total == 30
+    assert rig.server.values == list(range(30))
+
+
+# -- the invariant --------------------------------------------------------------------------------
+
+ANSWERS: dict[str, Answer] = {
+    "take": take,
+    "lose_answer": lose_answer,
+    "reject": name_items(rejected=1),
+    "retry": name_items(retry=2),
+    "reject_many": name_items(rejected=50),
+    "too_large": answer(Action.TOO_LARGE),
+    "busy_long": answer(Action.HELD, 600.0),
+    "babble": babble,
+    "down": DOWN,
+    "busy": BUSY,
+    "refuse": REFUSE,
+    "suspend": SUSPEND,
+    "conflict": answer(Action.IN_PROGRESS),
+}
+#: What a server does, a reading that comes, or time that passes.
+MOVES = st.one_of(
+    st.sampled_from(sorted(ANSWERS)),
+    st.sampled_from(list(Priority)),
+    st.sampled_from([1.0, 7.0, 60.0, 1000.0]),
+)
+
+
+@given(moves=st.lists(MOVES, max_size=40), draw=st.sampled_from([0.0, 0.3, 1.0]))
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_flusher_any_verdicts_then_a_sound_server_every_reading_has_one_end(
+    tmp_path_factory: pytest.TempPathFactory, moves: list[Any], draw: float
+) -> None:
+    """Delivered, or dead for a reason; none is nowhere, and the ledger closes."""
+    rig = Rig(tmp_path_factory.mktemp("any"), FakeClock(), batch_size=4)
+    rig.draw = draw
+    with rig.queue:
+        for number, move in enumerate(moves):
+            if isinstance(move, Priority):
+                rig.put(*range(3 * number, 3 * number + 3), priority=move, ttl_s=10**7)
+            elif isinstance(move, float):
+                rig.run(move)
+            else:
+                rig.server.script.append(ANSWERS[move])
+        rig.server.script.clear()
+        rig.run_until_empty()
+        books = rig.queue.ledger()
+        readings = 3 * sum(isinstance(move, Priority) for move in moves)
+        assert books.closes
+        assert books.enqueued == readings == books.delivered + books.dead
+        # The far end has all but the dead ones; of these some, where an answer was lost.
+        assert len(rig.server.taken) >= books.delivered == readings - books.dead
+        assert len(rig.told.about("dead_letter")) == books.dead

@@ -1,0 +1,153 @@
+"""How the agent is, told in one line, one file, one reading."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes.clock import FakeClock
+from fakes.rig import Rig
+from fakes.sensors import ScriptedSensor, slot
+from fakes.server import DOWN
+
+from edge_agent.daemon import health
+from edge_agent.daemon.pending import Pending
+from edge_agent.daemon.poller import Poller, Slot
+from edge_agent.daemon.readers import InlineReaders
+from edge_agent.errors import SensorError
+from edge_agent.processing.pipeline import ChannelPlan
+from edge_agent.types import Measurement, Priority
+
+#: design: queue_health, as far as this version has the fields.
+KEYS = [
+    "depth",
+    "critical",
+    "anomaly",
+    "telemetry",
+    "logs",
+    "oldest_s",
+    "retrying",
+    "dead",
+    "expired",
+    "shed",
+    "thinned",
+    "link",
+    "link_s",
+    "link_reason",
+    "next_try_s",
+    "last_delivery_s",
+    "sent_today",
+    "size_bytes",
+    "free_bytes",
+    "clock",
+    "config",
+    "sensors_ok",
+    "faulty",
+]
+
+
+@pytest.fixture
+def rig(tmp_path: Path, clock: FakeClock) -> Iterator[Rig]:
+    made = Rig(tmp_path, clock)
+    yield made
+    made.queue.close()
+
+
+def _parts(rig: Rig, *slots: Slot, sends: bool = True) -> health.Parts:
+    pending = Pending(rig.queue, commit_interval_s=0, say=rig.told, committed=lambda: None)
+    poller = Poller(
+        slots,
+        InlineReaders(rig.clock),
+        pending,
+        rig.queue,
+        rig.clock,
+        ttl_s=dict.fromkeys(Priority, 86_400),
+        labels={},
+        say=rig.told,
+    )
+    poller.step(rig.clock.monotonic())
+    return health.Parts(rig.queue, poller, rig.flusher, rig.clock, "current", sends)
+
+
+def test_health_line_has_its_keys_in_order(rig: Rig) -> None:
+    """People and their scripts read it by position, too."""
+    assert list(health.line(_parts(rig))) == KEYS
+
+
+def test_health_line_of_an_outage(rig: Rig) -> None:
+    """Ten delivered, then the link goes down with one batch in hand."""
+    rig.put(*range(10))
+    rig.run(5)
+    rig.server.usual = DOWN
+    rig.put(*range(10, 20))
+    rig.put("fire", priority=Priority.CRITICAL)
+    rig.run(12)
+    fields = health.line(_parts(rig))
+    assert {name: fields[name] for name in KEYS[:7]} == {
+        "depth": 11,
+        "critical": 1,
+        "anomaly": 0,
+        "telemetry": 10,
+        "logs": 0,
+        "oldest_s": 12,
+        "retrying": 1,
+    }
+    assert (fields["link"], fields["link_s"], fields["next_try_s"]) == ("down", 12, 18)
+    assert (fields["last_delivery_s"], fields["sent_today"]) == (17, 10)
+    assert health.brief(fields) == "depth 11, link down, because_link_down"
+
+
+def test_health_of_a_quiet_agent_leaves_out_what_there_is_not(rig: Rig) -> None:
+    """Before the first request, and with nowhere to send to."""
+    untried = health.line(_parts(rig))
+    assert (untried["link"], untried["link_s"], untried["next_try_s"]) == ("untried", None, None)
+    assert health.line(_parts(rig, sends=False))["link"] == "store_only"
+
+
+def test_health_counts_a_sensor_with_any_fault_as_faulty(rig: Rig) -> None:
+    """Its own, or a channel's that never had a reading."""
+    lost = ScriptedSensor(SensorError("gone", reason="nack"))
+    wild = ScriptedSensor([Measurement("t", float("nan"), "celsius")])
+    parts = _parts(
+        rig,
+        slot("well"),
+        slot("lost", lost),
+        slot("wild", wild, channels={"t": ChannelPlan("wild.t")}),
+    )
+    rig.clock.advance(10)
+    parts.poller.step(rig.clock.monotonic())
+    fields = health.line(parts)
+    assert (fields["sensors_ok"], fields["faulty"]) == (1, "lost,wild.t")
+    document = health.document(fields, parts)
+    assert document["sensors"]["wild"]["faults"] == {"wild.t": "garbage"}
+    assert document["sensors"]["lost"]["faults"] == {"lost": "nack"}
+    assert document["sensors"]["well"]["last"]["well"]["value"] == 1.0
+    json.dumps(document, allow_nan=False)
+
+
+@pytest.mark.parametrize("synchronized", [True, False])
+def test_health_reading_marks_the_clock_as_every_reading_does(
+    tmp_path: Path, synchronized: bool
+) -> None:
+    """``metadata.clock`` is there only where the clock is not right."""
+    rig = Rig(tmp_path, FakeClock(synchronized=synchronized))
+    parts = _parts(rig)
+    reading = health.reading(health.line(parts), parts)
+    assert (reading.sensor_name, reading.value, reading.unit) == ("agent.queue", 0, "count")
+    assert reading.metadata.get("clock") == (None if synchronized else "unsynced")
+    assert "depth" not in reading.metadata
+    assert None not in reading.metadata.values()
+    rig.queue.close()
+
+
+def test_health_file_is_replaced_in_one_go_and_readable_by_all(tmp_path: Path) -> None:
+    """``status`` may be asked by anybody."""
+    path = tmp_path / "status.json"
+    for number in range(2):
+        health.write_atomically(path, {"n": number})
+    assert json.loads(path.read_text()) == {"n": 1}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,92 @@
+"""From a driver's measurement to a reading: pure functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.processing.faults import FAULT, FaultBook
+from edge_agent.processing.pipeline import ChannelPlan, SensorPlan, Shaped, marked, shape
+from edge_agent.types import Measurement
+
+PLAN = SensorPlan(
+    "room",
+    {"t": ChannelPlan("cold_chain", least=-40, most=85), "h": ChannelPlan("room.h")},
+    {"site": "lyon", "zone": "A"},
+)
+
+
+def _shape(value: Any, channel: str = "t", **more: Any) -> Shaped:
+    measured = Measurement(channel, value, "celsius", more.pop("timestamp", 5.0), more)
+    (shaped,) = shape(PLAN, [measured], synchronized=True)
+    return shaped
+
+
+def test_shape_gives_the_public_name_and_all_metadata() -> None:
+    """The driver's own goes over the configured."""
+    reading = _shape(2.5, zone="B", probe="28-1").reading
+    assert reading is not None
+    assert (reading.sensor_name, reading.timestamp, reading.unit) == ("cold_chain", 5.0, "celsius")
+    assert reading.metadata == {"site": "lyon", "zone": "B", "probe": "28-1"}
+
+
+@pytest.mark.parametrize(("channel", "name"), [("t", "cold_chain"), ("x", "room.x"), ("", "room")])
+def test_shape_names_a_channel(channel: str, name: str) -> None:
+    """One that nobody configured gets the sensor's name before its own."""
+    assert _shape(1.0, channel).name == name
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (-40, ""),
+        (85.0, ""),
+        (-40.001, "range"),
+        (85.001, "range"),
+        (math.nan, "garbage"),
+        (-math.inf, "garbage"),
+        (10**400, "garbage"),
+        (None, "garbage"),
+        ([1], "garbage"),
+        (True, ""),
+        ("open", ""),
+    ],
+)
+def test_shape_value(value: Any, fault: str) -> None:
+    """The limits belong to the range; what is no number has none; a fault has no reading."""
+    shaped = _shape(value)
+    assert (shaped.fault, shaped.reading is None) == (fault, bool(fault))
+
+
+def test_marked_says_so_only_while_the_clock_is_not_right() -> None:
+    """No mark: it was."""
+    assert marked({"a": 1}, synchronized=True) == {"a": 1}
+    assert marked({"a": 1}, synchronized=False) == {"a": 1, "clock": "unsynced"}
+
+
+def test_sensor_plan_names_all_that_a_fault_may_bear() -> None:
+    """Its own, and its channels'."""
+    assert PLAN.names() == {"room", "cold_chain", "room.h"}
+
+
+@given(reasons=st.lists(st.sampled_from(["", "nack", "range"]), max_size=20))
+def test_fault_book_tells_each_change_once(reasons: list[str]) -> None:
+    """1 and 0 in turn, and the recovery bears the reason the fault began with."""
+    book = FaultBook()
+    told = [book.report("s", reason, timestamp=1.0, metadata={}) for reason in reasons]
+    readings = [reading for reading in told if reading is not None]
+    assert [reading.value for reading in readings] == [1, 0] * (len(readings) // 2) + [1] * (
+        len(readings) % 2
+    )
+    began = ""
+    for reason, reading in zip(reasons, told, strict=True):
+        assert (reading is None) == (bool(reason) == bool(began))
+        if reading is not None:
+            assert reading.sensor_name == FAULT
+            assert reading.metadata == {"sensor": "s", "reason": reason or began}
+            began = reason
+    assert book.faulty == ({"s": began} if began else {})

@@ -1,0 +1,117 @@
+"""The supervisor's loop: its events are put in line before it runs, and the last one ends it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fakes.clock import FakeClock
+
+from edge_agent.config import model
+from edge_agent.daemon import assembly
+from edge_agent.daemon.supervisor import Supervisor
+from edge_agent.errors import ConfigError
+
+Load = Callable[[], model.Config]
+
+
+@pytest.fixture(autouse=True)
+def _no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process's own handlers stay."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+
+class Stage:
+    """A supervisor with its queue; `run` lets it meet some events and a SIGTERM."""
+
+    def __init__(self, path: Path, clock: FakeClock) -> None:
+        self.path = path
+        self.clock = clock
+        self.config = model.Config(queue=model.Queue(path=str(path / "q.db")))
+        self.queue = assembly.open_queue(self.config, clock)
+        self.device_ids: list[str] = []
+        self.queue.rename_device = self.device_ids.append  # type: ignore[assignment]  # notes it
+
+    def run(self, *events: int, load: Load, runtime: Path | None = None) -> None:
+        environ = {"RUNTIME_DIRECTORY": str(runtime or self.path)}
+        agent = Supervisor(
+            self.config, self.queue, self.clock, environ, load=load, source="last_good"
+        )
+        for number in (*events, signal.SIGTERM):
+            agent._events.put(number)
+        assert agent.run() == 0
+
+
+@pytest.fixture
+def stage(tmp_path: Path, clock: FakeClock) -> Stage:
+    return Stage(tmp_path, clock)
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The names of the events in the journal, so far."""
+    caplog.set_level(logging.INFO, "edge_agent")
+    return lambda: [record.getMessage().split()[0] for record in caplog.records]
+
+
+def _unread() -> model.Config:
+    raise AssertionError("nobody asked for it")
+
+
+def test_supervisor_starts_reports_and_stops(stage: Stage, told: Callable[[], list[str]]) -> None:
+    """In this order; the status file shows the last state."""
+    stage.run(load=_unread)
+    assert told() == ["started", "store_only", "ready", "stopped"]
+    status = json.loads((stage.path / "status.json").read_text())
+    assert (status["health"]["link"], status["health"]["config"]) == ("store_only", "last_good")
+
+
+def test_supervisor_refused_configuration_keeps_the_old_one(
+    stage: Stage, told: Callable[[], list[str]]
+) -> None:
+    """Every problem has its line; the agent runs on, on what it had."""
+
+    def load() -> model.Config:
+        raise ConfigError("agent.yaml:1:1: bad", "agent.yaml:2:1: worse")
+
+    stage.run(signal.SIGHUP, load=load)
+    assert told().count("config_refused") == 2
+    assert json.loads((stage.path / "status.json").read_text())["health"]["config"] == "last_good"
+
+
+@pytest.mark.parametrize(("device_id", "renamed"), [("auto", []), ("pi-7", ["pi-7"])])
+def test_supervisor_reload_renames_the_device_only_if_its_name_changed(
+    stage: Stage, told: Callable[[], list[str]], device_id: str, renamed: list[str]
+) -> None:
+    """A new name brings a new queue_id, which cuts batches: not for nothing."""
+    new = model.Config(queue=stage.config.queue, device=model.Device(id=device_id))
+    stage.run(signal.SIGHUP, load=lambda: new)
+    assert stage.device_ids == renamed
+    assert "config_reloaded" in told()
+    assert json.loads((stage.path / "status.json").read_text())["health"]["config"] == "current"
+
+
+def test_supervisor_without_a_place_for_the_status_file_reports_to_the_journal(
+    stage: Stage, told: Callable[[], list[str]]
+) -> None:
+    """A full or missing /run takes the file, not the health line."""
+
+    def load() -> model.Config:
+        stage.clock.advance(stage.config.health.report_interval_s)
+        return stage.config
+
+    stage.run(signal.SIGHUP, load=load, runtime=stage.path / "nowhere")
+    assert "queue_health" in told()
+
+
+def test_supervisor_changes_of_state_bring_one_look_however_many_they_are(stage: Stage) -> None:
+    """A flapping sensor must not fill the line of events."""
+    agent = Supervisor(stage.config, stage.queue, stage.clock, {}, load=_unread, source="current")
+    for number in range(20):
+        agent._say(logging.INFO, f"flapping n={number}")
+    assert agent._events.qsize() == 1
+    stage.queue.close()
