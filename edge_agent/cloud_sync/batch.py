@@ -15,8 +15,8 @@ from edge_agent.types import Priority
 
 #: The version of the request body.
 WIRE_VERSION = 1
-#: What ``{"id":…,"data":…}`` adds to a stored payload, at the most.
-ITEM_OVERHEAD_BYTES = 32
+#: What ``{"id":…,"data":…},`` adds to a stored payload, at the most: 19 digits of id.
+ITEM_OVERHEAD_BYTES = 35
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -68,15 +68,19 @@ def _as_text(value: object) -> str:
 
 def _complaint(payload: Mapping[str, Any], exc: Exception) -> str:
     """The sentence for a refused payload, with the path of the first value that is to blame."""
-    if isinstance(exc, RecursionError):
-        return "the payload is nested too deeply, or contains itself"
-    found = _culprit(payload, "payload")
+    try:
+        found = _culprit(dict(payload), "payload")
+    except RecursionError:
+        return "the payload is nested too deeply, or contains itself; nothing was stored"
     return f"{found}; nothing was stored" if found else f"the payload is not JSON: {exc}"
 
 
 def _culprit(value: object, path: str) -> str | None:
     """The path of the first value that JSON cannot hold and why, in document order."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
+        wrong = next(filter(None, (_fault({key: None}, f"a key of {path}") for key in value)), None)
+        if wrong:
+            return wrong
         parts = [(f"{path}.{key}", part) for key, part in value.items()]
     elif isinstance(value, list | tuple):
         parts = [(f"{path}[{index}]", part) for index, part in enumerate(value)]
@@ -90,7 +94,7 @@ def _fault(value: object, path: str) -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         return f"{path} is {value}, and JSON has only finite numbers"
     try:
-        json.dumps(value, default=_as_text, ensure_ascii=False).encode()
+        json.dumps(value, default=_as_text, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return f"{path} is a text with half a surrogate pair, which is no Unicode"
     except (ValueError, TypeError) as exc:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent.errors import QueueBusy
+from edge_agent.errors import QueueBusy, StoreError
 
 
 class FlusherLock:
@@ -27,8 +27,14 @@ class FlusherLock:
 
         Raises:
             QueueBusy: another process, or another thread of this one, holds it.
+            StoreError: it cannot be made or opened.
         """
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise StoreError(
+                f"{self._path}: {exc.strerror}; this user must be able to write it", reason="OS"
+            ) from exc
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

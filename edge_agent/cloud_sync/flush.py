@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.cloud_sync.batch import Batch
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+#: Where the ``post_batch`` lives beside which a ``send`` stands that carries the rows' own ids.
+_OURS = "edge_agent.cloud_sync.uploader"
+
 
 def flush_all(queue: CloudSyncQueue, uploader: Any) -> int:
     """Send and settle all that may be sent now; returns how many items left the queue."""
@@ -28,28 +32,47 @@ def flush_all(queue: CloudSyncQueue, uploader: Any) -> int:
     if uploader is None:
         _log.warning(event("discarded", items=len(ids), why="maybe_flush without an uploader"))
         return queue.discard(ids)
-    if hasattr(uploader, "send"):
+    # A program's own ``post_batch``, overriding ours or not, is called as documented.
+    if getattr(uploader.post_batch, "__module__", None) == _OURS:
         return sum(_send(queue, batch, uploader) for batch in batches)
-    payloads = [json.loads(row.payload) for batch in batches for row in batch.rows]
-    if uploader.post_batch(payloads):
-        return queue.ack_sent(ids)
-    queue.nack(ids)
-    return 0
+    return _post(queue, batches, uploader)
+
+
+def _post(queue: CloudSyncQueue, batches: Sequence[Batch], uploader: Any) -> int:
+    """All payloads through ``post_batch``; one that raises has failed as well."""
+    ids = [number for batch in batches for number in batch.ids]
+    taken = False
+    try:
+        taken = uploader.post_batch([json.loads(row.payload) for b in batches for row in b.rows])
+    finally:
+        if not taken:
+            queue.nack(ids)
+    return queue.ack_sent(ids) if taken else 0
 
 
 def _send(queue: CloudSyncQueue, batch: Batch, uploader: Any) -> int:
     """One batch with its ids on the wire, settled item by item as the server said."""
     verdict = uploader.send(batch)
-    if verdict.action is not Action.DELIVERED:
-        queue.nack(batch.ids)
-        return 0
+    if verdict.action is Action.TOO_LARGE and len(batch.rows) > 1:
+        return _send_halves(queue, batch, uploader)
     named = verdict.rejected.keys() | verdict.retry
-    taken = queue.ack_sent([number for number in batch.ids if number not in named])
+    accepted = [number for number in batch.ids if number not in named]
     # A server that refuses everything it was sent is more likely wrong than every reading is.
-    if not taken:
+    if verdict.action is not Action.DELIVERED or not accepted:
         queue.nack(batch.ids)
         return 0
+    taken = queue.ack_sent(accepted)
     for number, reason in verdict.rejected.items():
         taken += queue.dead_letter([number], reason)
     queue.nack(sorted(verdict.retry))
     return taken
+
+
+def _send_halves(queue: CloudSyncQueue, batch: Batch, uploader: Any) -> int:
+    """A batch that is too large, in two; the second only if the first found a taker."""
+    first, second = batch.halves()
+    taken = _send(queue, first, uploader)
+    if not taken:
+        queue.nack(second.ids)
+        return 0
+    return taken + _send(queue, second, uploader)

@@ -30,6 +30,7 @@ _BY_WORDS = (
     ("No address associated", "dns", "the server's name has no address"),
     ("timed out", "timeout", "no answer in time"),
     ("invalid path", "no_ca", "the file of tls.ca_file or of the client certificate is missing"),
+    ("doesn't match", "tls_wrong_host", "the certificate is another host's"),
     ("Connection aborted", "reset", "the connection was cut in the middle"),
     ("Connection broken", "reset", "the answer was cut off"),
     ("proxy", "proxy", "the proxy does not answer as one"),
@@ -55,9 +56,11 @@ def _known(cause: BaseException) -> Failure | None:
     if isinstance(cause, UploaderError):
         return Failure("no_key", str(cause))
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return Failure(f"tls_{_tls_word(cause.verify_message)}", cause.verify_message)
+        # Raised by Python code (urllib3 1.26 compares names itself), they lack the attributes.
+        message = getattr(cause, "verify_message", str(cause))
+        return Failure(f"tls_{_tls_word(message)}", message)
     if isinstance(cause, ssl.SSLError):
-        return Failure("tls", cause.reason or str(cause))
+        return Failure("tls", getattr(cause, "reason", None) or str(cause))
     if isinstance(cause, socket.gaierror):
         return Failure("dns", "the server's name cannot be looked up")
     if isinstance(cause, TimeoutError):
@@ -68,7 +71,12 @@ def _known(cause: BaseException) -> Failure | None:
 
 def _tls_word(message: str) -> str:
     """OpenSSL's sentence about a certificate as one word."""
-    words = {"expired": "expired", "not yet valid": "not_yet_valid", "ismatch": "wrong_host"}
+    words = {
+        "expired": "expired",
+        "not yet valid": "not_yet_valid",
+        "ismatch": "wrong_host",
+        "doesn't match": "wrong_host",
+    }
     return next((word for part, word in words.items() if part in message), "untrusted")
 
 
@@ -81,5 +89,6 @@ def _causes(exc: BaseException) -> Iterator[BaseException]:
         if isinstance(cause, BaseException) and id(cause) not in seen:
             seen.add(id(cause))
             yield cause
-            waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None)]
+            context = None if cause.__suppress_context__ else cause.__context__
+            waiting += [cause.__cause__, context, getattr(cause, "reason", None)]
             waiting += cause.args

@@ -1,8 +1,8 @@
 """Who a row is: ``(queue_id, id)`` names one reading for ever, whatever becomes of the file.
 
-A queue_id is minted for the rows to come at each opening of the file that enqueues. So a cloned
-card, a restored image or a copied-back file never repeats one: its ids may begin again, but under
-another queue_id.
+A queue_id is minted for the rows to come at each opening of the file that enqueues, and again
+after another process's rows, if those belong to another device. So a cloned card, a restored image
+or a copied-back file never repeats one: its ids may begin again, but under another queue_id.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ import uuid
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync import schema
 
+#: Whose the last rows are, and whether a queue_id is known. There always is a first origin.
+_LATEST = """
+SELECT device_id, EXISTS (SELECT * FROM origins WHERE queue_id = ?)
+FROM origins ORDER BY first_id DESC LIMIT 1
+"""
+
 
 class Origin:
-    """The queue_id of one opening of the file."""
+    """Whom the rows belong to that one opening of the file enqueues."""
 
     def __init__(self, device_id: str, clock: Clock) -> None:
         self.queue_id = uuid.uuid4().hex
@@ -27,14 +33,17 @@ class Origin:
 
         Asks the file each time: what a transaction that failed had registered is not there.
         """
-        known = "SELECT 1 FROM origins WHERE queue_id = ?"
-        if db.execute(known, (self.queue_id,)).fetchone() is None:
-            first_id = schema.sequence(db) + 1
-            synced_from_id = first_id if self._clock.synchronized() else None
-            db.execute(
-                "INSERT INTO origins VALUES (?, ?, ?, ?, ?)",
-                (first_id, self.queue_id, self._device_id, self._clock.boot_id(), synced_from_id),
-            )
+        latest, ours_known = db.execute(_LATEST, (self.queue_id,)).fetchone()
+        if ours_known and latest == self._device_id:
+            return
+        if ours_known:
+            self.queue_id = uuid.uuid4().hex
+        first_id = schema.sequence(db) + 1
+        synced_from_id = first_id if self._clock.synchronized() else None
+        db.execute(
+            "INSERT INTO origins VALUES (?, ?, ?, ?, ?)",
+            (first_id, self.queue_id, self._device_id, self._clock.boot_id(), synced_from_id),
+        )
 
 
 def of_row(db: sqlite3.Connection, row_id: int) -> tuple[int, str, str, int | None]:

@@ -7,18 +7,19 @@ what happens instead.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
+import sqlite3
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import census, ledger, rows, schema, selection, timeline
-from edge_agent.cloud_sync.batch import Batch, Row
+from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.flock import FlusherLock
 from edge_agent.cloud_sync.flush import flush_all
+from edge_agent.cloud_sync.item import QueueItem, decoded
 from edge_agent.cloud_sync.ledger import Ledger
 from edge_agent.cloud_sync.memory import Memory
 from edge_agent.cloud_sync.origin import Origin
@@ -31,25 +32,7 @@ __all__ = ["CloudSyncQueue", "Priority", "QueueItem"]
 
 _ITEMS_DAY = "items_day"
 _LAST_FLUSH = "last_flush_time"
-
-
-@dataclasses.dataclass
-class QueueItem:
-    """One queued reading, decoded."""
-
-    id: int
-    payload: dict[str, Any]
-    priority: Priority
-    #: queue time, Unix seconds
-    created_at: float
-    ttl_seconds: int
-    retry_count: int = 0
-    #: queue time, Unix seconds
-    next_retry_at: float = dataclasses.field(default_factory=SystemClock().wall)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The item as a JSON-representable dictionary, the priority as its number."""
-        return dataclasses.asdict(self) | {"priority": self.priority.value}
+_MOST_STEPS = 100
 
 
 class CloudSyncQueue:
@@ -86,10 +69,9 @@ class CloudSyncQueue:
         self.path = Path(db_path).absolute()
         self._clock = clock or SystemClock()
         self._store = Store(self.path, durability=durability)
-        with self._store.read() as db:
-            given_out = census.newest(db)
-        self._time = QueueTime(self._clock, given_out=given_out)
-        self._steps: list[Step] = []
+        self._time = QueueTime(self._clock, given_out=self._given_out())
+        # Of a program that never asks for them, the last ones.
+        self._steps: deque[Step] = deque(maxlen=_MOST_STEPS)
         self._marked_synchronized = False
         self._origin = Origin(device_id, self._clock)
         self._expiry = Expiry(self._store)
@@ -122,6 +104,7 @@ class CloudSyncQueue:
 
         Raises:
             PayloadError: refused, nothing was stored.
+            ValueError: the TTL is not above 0, or beyond a thousand years.
             StoreError: the file could not be written; nothing was stored as far as SQLite says.
         """
         return self.enqueue_many([Submission(payload, priority, ttl_seconds)])[0]
@@ -135,14 +118,17 @@ class CloudSyncQueue:
         Raises:
             PayloadError, StoreError: as `enqueue`.
         """
-        now = self.now()
-        new = [rows.stored_form(submission, now) for submission in submissions]
+        new = [rows.stored_form(submission) for submission in submissions]
         if not new:
             return []
         with self._store.write() as db:
+            # The time is taken under the lock, so that no later id is older; and a step of the
+            # clock that it brings to light is booked before the rows that came after it.
+            now = self.now()
+            self._record_steps(db)
             self._origin.register(db)
             selection.keep_longest_ttls(db, new)
-            return rows.insert(db, new)
+            return rows.insert(db, new, now)
 
     # -- out -----------------------------------------------------------------------------------
 
@@ -154,7 +140,7 @@ class CloudSyncQueue:
         """
         with self._store.read() as db:
             found = selection.eligible(db, self.now(), batch_size)
-        return [_decoded(row) for row in found]
+        return [decoded(row) for row in found]
 
     def peek(self, n: int = 5) -> list[QueueItem]:
         """As `dequeue`, for looking."""
@@ -193,12 +179,13 @@ class CloudSyncQueue:
         return self._flushed(ids, "discarded")
 
     def nack(self, ids: Sequence[int], retry_delay_seconds: float = 60.0) -> int:
-        """Put items off: they are eligible again after ``retry_delay_seconds``.
+        """Put items off: they are eligible again after ``retry_delay_seconds`` (at once below 0).
 
         ``retry_count`` goes up by one; it is information, never a sentence. Returns how many rows.
         """
         with self._store.write() as db:
-            return rows.put_off(db, ids, self.now() + retry_delay_seconds)
+            # Never before now: a row's next try is not before its birth (see `selection`).
+            return rows.put_off(db, ids, self.now() + max(0.0, retry_delay_seconds))
 
     def dead_letter(self, ids: Sequence[int], reason: str) -> int:
         """Set condemned items aside, each with the answer that condemned it.
@@ -315,22 +302,22 @@ class CloudSyncQueue:
             the steps of the wall clock seen since the last call, oldest first.
         """
         self.now()
-        seen, self._steps = self._steps, []
         newly_right = self._clock.synchronized() and not self._marked_synchronized
-        if seen or newly_right:
+        if self._steps or newly_right:
             with self._store.write() as db:
-                for step in seen:
-                    timeline.record(db, step, boot_id=self._clock.boot_id(), seen_at=self.now())
+                self._record_steps(db)
                 if newly_right:
                     timeline.mark_synchronized(db, self._clock.boot_id())
             self._marked_synchronized = newly_right or self._marked_synchronized
-        return seen
+        # Only now: what could not be written is told and written at the next turn.
+        return [self._steps.popleft() for _ in range(len(self._steps))]
 
     def purge_expired(self) -> int:
         """Delete all rows that have outlived their TTL, in slices. Returns how many."""
-        purged, done = 0, False
+        # A round of its own: that of `upkeep` is somewhere in the middle.
+        expiry, purged, done = Expiry(self._store), 0, False
         while not done:
-            gone, done = self._expiry.sweep(self.now())
+            gone, done = expiry.sweep(self.now())
             purged += gone
         return purged
 
@@ -348,18 +335,24 @@ class CloudSyncQueue:
     def release_retries(self) -> int:
         """Make every nacked row eligible in its old place; for a start, when no batch is frozen.
 
+        In slices, so that nobody waits for a backlog to be rewritten.
+
         Returns:
             how many rows that were.
         """
-        with self._store.write() as db:
-            return rows.release(db, self.now())
+        released, slice_rows = 0, -1
+        while slice_rows:
+            with self._store.write() as db:
+                slice_rows = rows.release(db, self.now())
+            released += slice_rows
+        return released
 
     def rename_device(self, device_id: str) -> None:
         """Let the rows to come belong to ``device_id``; those queued keep the one they have."""
         self._origin = Origin(device_id, self._clock)
 
     def close(self) -> None:
-        """Close the file. Idempotent; every later call but this raises `QueueClosed`."""
+        """Close the file. Idempotent; what needs the file raises `QueueClosed` from then on."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -369,6 +362,20 @@ class CloudSyncQueue:
         self.close()
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _given_out(self) -> float:
+        """The greatest queue time that a row bears; a file that cannot say is closed again."""
+        try:
+            with self._store.read() as db:
+                return census.newest(db)
+        except BaseException:
+            self._store.close()
+            raise
+
+    def _record_steps(self, db: sqlite3.Connection) -> None:
+        """Book the steps that nobody has fetched yet, if that was not done before."""
+        for step in tuple(self._steps):
+            timeline.record(db, step, boot_id=self._clock.boot_id())
 
     def _flushed(self, ids: Sequence[int], fate: str) -> int:
         """Delete items and count them as flushed, in one transaction."""
@@ -381,9 +388,3 @@ class CloudSyncQueue:
     def _today(self) -> str:
         """The local date, as the wall clock has it."""
         return time.strftime("%Y-%m-%d", time.localtime(self._clock.wall()))
-
-
-def _decoded(row: Row) -> QueueItem:
-    """A stored row as the published record."""
-    fields = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
-    return QueueItem(**fields | {"payload": json.loads(row.payload)})

@@ -11,43 +11,46 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from edge_agent.cloud_sync import door, ledger
-from edge_agent.types import Priority, Submission
+from edge_agent.types import NEVER_S, Priority, Submission
 
 #: Ids in one statement: far below SQLite's limit on parameters (32,766 in 3.40).
 _IDS_A_STATEMENT = 500
 
 
 class NewRow(NamedTuple):
-    """What is inserted, in the order of the statement's parameters."""
+    """What is inserted, but for its time."""
 
+    #: JSON text
     payload: str
     priority: int
-    #: queue time, Unix seconds
-    created_at: float
     ttl_seconds: int
-    next_retry_at: float
 
 
-def stored_form(submission: Submission, now: float) -> NewRow:
+def stored_form(submission: Submission) -> NewRow:
     """The row a submission becomes.
 
     Raises:
         PayloadError: the payload is refused.
         ValueError: the priority or the TTL is none.
     """
-    if not submission.ttl_s > 0 or not math.isfinite(submission.ttl_s):
-        raise ValueError(f"ttl_seconds is {submission.ttl_s}; it must be a number above 0")
+    if not 0 < submission.ttl_s <= NEVER_S:
+        raise ValueError(
+            f"ttl_seconds is {submission.ttl_s}; it must be above 0 and at most {NEVER_S}"
+        )
     priority = Priority(submission.priority)
-    ttl_seconds = math.ceil(submission.ttl_s)
-    return NewRow(door.encode(submission.payload), priority.value, now, ttl_seconds, now)
+    return NewRow(door.encode(submission.payload), priority.value, math.ceil(submission.ttl_s))
 
 
-def insert(db: sqlite3.Connection, rows: Sequence[NewRow]) -> list[int]:
-    """Insert rows; returns their ids, one after the other (AUTOINCREMENT in one transaction)."""
+def insert(db: sqlite3.Connection, rows: Sequence[NewRow], now: float) -> list[int]:
+    """Insert rows as of queue time ``now``, eligible at once.
+
+    Returns:
+        their ids, one after the other (AUTOINCREMENT in one transaction).
+    """
     db.executemany(
-        "INSERT INTO sync_queue(payload, priority, created_at, ttl_seconds, next_retry_at)"
+        "INSERT INTO sync_queue(payload, priority, ttl_seconds, created_at, next_retry_at)"
         " VALUES (?, ?, ?, ?, ?)",
-        rows,
+        ((*row, now, now) for row in rows),
     )
     last = int(db.execute("SELECT last_insert_rowid()").fetchone()[0])
     return list(range(last - len(rows) + 1, last + 1))
@@ -86,12 +89,17 @@ def bury(db: sqlite3.Connection, ids: Sequence[int], now: float, reason: str) ->
 
 
 def release(db: sqlite3.Connection, now: float) -> int:
-    """Put every row that waits out a retry back in its old place; returns how many there were."""
+    """Put rows that wait out a retry back in their old places, a slice of them.
+
+    Returns:
+        how many there were; 0 when there are no more.
+    """
     return sum(
         db.execute(
-            "UPDATE sync_queue SET next_retry_at = created_at WHERE priority = ?"
-            " AND next_retry_at > ?",
-            (priority.value, now),
+            "UPDATE sync_queue SET next_retry_at = created_at WHERE id IN ("
+            "SELECT id FROM sync_queue WHERE priority = ? AND next_retry_at > ?"
+            " AND next_retry_at > created_at LIMIT ?)",
+            (priority.value, now, _IDS_A_STATEMENT),
         ).rowcount
         for priority in Priority
     )

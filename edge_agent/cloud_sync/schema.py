@@ -114,6 +114,9 @@ BACKSTOP_PAGES = 4096
 LOG_LIMIT_BYTES = 1 << 20
 BUSY_TIMEOUT_S = 10.0
 
+#: One seek of the index for each priority.
+_UNRETRIED = "priority IN (1, 2, 3, 4) AND next_retry_at <= 0"
+
 _SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
 
 
@@ -136,7 +139,9 @@ def connect(path: Path, *, durability: str) -> sqlite3.Connection:
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     try:
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        # On a file that has pages it would take the writer's lock, and write, for nothing.
+        if db.execute("PRAGMA page_count").fetchone()[0] == 0:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL").fetchone()
         db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
         db.execute(f"PRAGMA wal_autocheckpoint = {BACKSTOP_PAGES}").fetchone()
@@ -156,13 +161,16 @@ def prepare(db: sqlite3.Connection) -> None:
 
     One transaction: a file is either untouched or complete. Idempotent.
     """
-    if db.execute("PRAGMA user_version").fetchone()[0] >= VERSION:
+    if _version(db) >= VERSION and not _unretried(db):
         return
     db.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been first while this one waited for the lock.
-        if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+        if _version(db) < VERSION:
             _create(db)
+        # The column's default is 0, which raw SQL leaves there; below their birth such rows would
+        # stand before everything and under the bound from which `selection` looks.
+        db.execute(f"UPDATE sync_queue SET next_retry_at = created_at WHERE {_UNRETRIED}")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
@@ -186,11 +194,20 @@ def _create(db: sqlite3.Connection) -> None:
         " FROM sync_queue WHERE priority = ?",
         [(f"longest_ttl_{p}", p) for p in (1, 2, 3, 4)],
     )
-    # The column's default is 0, which would put such a row before everything and below the bound.
     db.execute("UPDATE sync_queue SET next_retry_at = created_at WHERE next_retry_at < created_at")
     # Whose the rows are that stood here before: nobody said, so they get an origin of their own.
     db.execute("INSERT INTO origins VALUES (0, ?, '', '', 0)", (uuid.uuid4().hex,))
     db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _unretried(db: sqlite3.Connection) -> bool:
+    """Whether raw SQL left rows without a time for their first try."""
+    found = db.execute(f"SELECT EXISTS (SELECT * FROM sync_queue WHERE {_UNRETRIED})").fetchone()
+    return bool(found[0])
 
 
 def sequence(db: sqlite3.Connection) -> int:

@@ -8,6 +8,7 @@ has ``next_retry_at <= now - longest TTL`` has expired.
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Sequence
 
@@ -33,7 +34,7 @@ def keep_longest_ttls(db: sqlite3.Connection, new: Sequence[NewRow]) -> None:
     for priority in Priority:
         name = _longest_ttl(priority)
         longest = max((row.ttl_seconds for row in new if row.priority == priority), default=0)
-        if longest > setting(db, name):
+        if longest and longest > setting(db, name):
             set_setting(db, name, longest)
 
 
@@ -75,11 +76,13 @@ def next_batch(
     rows = eligible(db, now, limit, priorities)
     if not rows:
         return None
-    kept = _of_size(_critical_alone(rows, now), max_bytes)
-    first_id, queue_id, device_id, end_id = origin.of_row(db, kept[0].id)
-    kept = [row for row in kept if row.id >= first_id and (end_id is None or row.id < end_id)]
+    wanted = _critical_alone(rows, now)
+    first_id, queue_id, device_id, end_id = origin.of_row(db, wanted[0].id)
+    ours = [row for row in wanted if row.id >= first_id and (end_id is None or row.id < end_id)]
+    batch = Batch(queue_id, device_id, ())
+    kept = _of_size(ours, max_bytes - len(batch.body()))
     whole = len(kept) == len(rows) < limit and end_id is None
-    return Batch(queue_id, device_id, tuple(kept), open_ended=whole)
+    return dataclasses.replace(batch, rows=tuple(kept), open_ended=whole)
 
 
 def all_batches(db: sqlite3.Connection, now: float) -> list[Batch]:
@@ -103,7 +106,7 @@ def _critical_alone(rows: list[Row], now: float) -> list[Row]:
 
 
 def _of_size(rows: list[Row], max_bytes: int) -> list[Row]:
-    """The leading rows that fit a body of ``max_bytes``; at least one."""
+    """The leading rows whose items fit ``max_bytes``; at least one."""
     used = 0
     for index, row in enumerate(rows):
         used += len(row.payload.encode()) + ITEM_OVERHEAD_BYTES

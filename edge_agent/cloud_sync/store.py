@@ -7,6 +7,7 @@ a long count stands in nobody's way. What SQLite raises leaves here as `StoreErr
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,17 @@ from pathlib import Path
 
 from edge_agent.cloud_sync import schema
 from edge_agent.errors import EdgeAgentError, QueueClosed, StoreError
+
+#: By the beginning of SQLite's name for the error.
+_REMEDIES = {
+    "SQLITE_NOTADB": "it is another program's file: name another path, or move it away",
+    "SQLITE_CANTOPEN": "see that it is a file and that this user may write in its directory",
+    "SQLITE_READONLY": "see that this user may write it and that the disk is not read-only",
+    "SQLITE_PERM": "see that this user may write it",
+    "SQLITE_FULL": "make room on the disk",
+    "SQLITE_IOERR": "see whether the disk is full or failing",
+    "SQLITE_BUSY": "another process holds it; see which has it open",
+}
 
 
 class Store:
@@ -32,11 +44,15 @@ class Store:
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
         self._closed = False
-        with _translated(path):
+        self._process = os.getpid()
+        with _translated(path), contextlib.ExitStack() as opened:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._writer = schema.connect(path, durability=durability)
-            self._reader = schema.connect(path, durability=durability)
+            opened.callback(self._writer.close)
             schema.prepare(self._writer)
+            self._reader = schema.connect(path, durability=durability)
+            # All went well: from here on `close` is what closes.
+            opened.pop_all()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -46,6 +62,7 @@ class Store:
             StoreError: not committed as far as SQLite says.
             QueueClosed: after `close`.
         """
+        self._check_process()
         with self._write_lock, _translated(self.path):
             self._check_open()
             db = self._writer
@@ -67,6 +84,7 @@ class Store:
             StoreError: the file cannot be read.
             QueueClosed: after `close`.
         """
+        self._check_process()
         with self._read_lock, _translated(self.path):
             self._check_open()
             db = self._reader
@@ -102,6 +120,18 @@ class Store:
             self._reader.close()
             self._writer.close()
 
+    def _check_process(self) -> None:
+        """Refuse to work on connections, and wait for locks, that a fork brought along.
+
+        Source:
+            https://sqlite.org/howtocorrupt.html, 2.6.
+        """
+        if os.getpid() != self._process:
+            raise QueueClosed(
+                f"the queue {self.path} was opened by process {self._process}, of which this is a"
+                " fork; open it anew here"
+            )
+
     def _check_open(self) -> None:
         if self._closed:
             raise QueueClosed(f"the queue {self.path} was closed before this call")
@@ -114,11 +144,19 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as exc:
         reason = getattr(exc, "sqlite_errorname", type(exc).__name__)
-        raise StoreError(f"{path}: {exc} ({reason})", reason=reason) from exc
+        raise StoreError(f"{path}: {exc} ({reason}){_remedy(reason)}", reason=reason) from exc
     except EdgeAgentError:
         raise
     except OSError as exc:
-        raise StoreError(f"{path}: {exc.strerror or exc}", reason="OS") from exc
+        raise StoreError(
+            f"{path}: {exc.strerror or exc}; name another place, or let this user write there",
+            reason="OS",
+        ) from exc
+
+
+def _remedy(reason: str) -> str:
+    """What a person can do about SQLite's error of this name; empty where nothing helps."""
+    return next((f"; {do}" for name, do in _REMEDIES.items() if reason.startswith(name)), "")
 
 
 def _size(path: Path) -> int:

@@ -30,6 +30,8 @@ class Step:
     queue_s: float
     #: whether this was the boot's first synchronisation
     first: bool
+    #: queue time when it was seen, after the jump
+    seen_at: float
 
 
 class QueueTime:
@@ -48,6 +50,7 @@ class QueueTime:
         wall = clock.wall()
         self._ahead_s = max(wall, given_out) - monotonic
         self._wall_offset_s = wall - monotonic
+        self._was_synchronized = clock.synchronized()
 
     def now(self) -> float:
         """Queue time, Unix seconds; never less than an earlier answer."""
@@ -64,32 +67,41 @@ class QueueTime:
             offset = self._clock.wall() - monotonic
             moved = offset - self._wall_offset_s
             if abs(moved) <= SMALLEST_STEP_S:
+                self._was_synchronized = self._clock.synchronized()
                 return None
             self._wall_offset_s = offset
-            first = not self._clock.synchronized()
+            # As of the last look: a time service sets the clock and at once puts up its flag.
+            first, self._was_synchronized = not self._was_synchronized, True
             jump = max(0.0, offset - self._ahead_s) if first else 0.0
             self._ahead_s += jump
             # Somebody set the clock: as good a sign as a time service's flag.
             self._clock.trust()
-            return Step(wall_s=moved, queue_s=jump, first=first)
+            return Step(moved, jump, first, seen_at=monotonic + self._ahead_s)
 
 
-def record(db: sqlite3.Connection, step: Step, *, boot_id: str, seen_at: float) -> None:
+#: A boot has one first synchronisation.
+_KNOWN = "SELECT 1 FROM clock_steps WHERE boot_id = ?"
+
+
+def record(db: sqlite3.Connection, step: Step, *, boot_id: str) -> None:
     """Keep what a step means for rows taken before the clock was right, to be applied to them.
 
-    Nothing is kept where there are no such rows.
+    Nothing is kept where there are no such rows. Idempotent: asks the file, because a transaction
+    that failed left nothing there.
     """
+    if not step.first or db.execute(_KNOWN, (boot_id,)).fetchone():
+        return
     first, boot_first = db.execute(
         "SELECT min(first_id), min(CASE WHEN boot_id = ? THEN first_id END) FROM origins"
         " WHERE synced_from_id IS NULL",
         (boot_id,),
     ).fetchone()
     last = schema.sequence(db)
-    if step.first and first is not None and last >= first:
+    if first is not None and last >= first:
         db.execute(
             "INSERT INTO clock_steps(boot_id, seen_at, first_id, last_id, boot_first_id,"
             " queue_jump_s, wall_step_s) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (boot_id, seen_at, first, last, boot_first or last + 1, step.queue_s, step.wall_s),
+            (boot_id, step.seen_at, first, last, boot_first or last + 1, step.queue_s, step.wall_s),
         )
 
 

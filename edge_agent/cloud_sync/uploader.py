@@ -4,32 +4,37 @@ The only module that imports ``requests``. What an answer means is decided in `v
 the wire and its traps:
 
 * Redirects are never followed: a POST behind a 301 becomes a GET, whose 200 would delete readings
-  that nobody received.
+  that nobody received. Even where it does not follow, requests reads all of the redirect's body.
 * ``trust_env`` is off: a ``.netrc`` would replace our ``Authorization``.
-* ``timeout=`` of requests bounds each read of the socket, not the request; the answer is read
-  against a deadline of our own, and no more of it than 64 KiB.
+* ``timeout=`` of requests bounds each read of the socket, not the request (see `deadline`).
+* An answer is unpacked here and not by urllib3, which knows no limit; 64 KiB of it are read.
 """
 
 from __future__ import annotations
 
 import gzip
+import http.cookiejar
 import ipaddress
 import logging
+import re
 import ssl
 import urllib.parse
 import uuid
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import requests
 import requests.adapters
+import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
 import edge_agent
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import door
 from edge_agent.cloud_sync.batch import Batch, key_of, wire_body
+from edge_agent.cloud_sync.deadline import POOLS
 from edge_agent.cloud_sync.network import failure_of
 from edge_agent.cloud_sync.verdict import (
     MOST_ANSWER_BYTES,
@@ -45,7 +50,10 @@ from edge_agent.events import event
 _log = logging.getLogger(__name__)
 
 #: How a key is announced, by the word in the configuration.
-_SCHEMES = {"bearer": "Bearer", "token": "Token"}
+_SCHEMES = {"bearer": "Bearer", "token": "Token", "none": ""}
+_COMPRESSIONS = ("gzip", "none")
+#: RFC 9110, 5.1: a field's name is a token; 5.5: its value, of which we take the ASCII part.
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class HTTPCloudUploader:
@@ -92,21 +100,23 @@ class HTTPCloudUploader:
             clock: another than this machine's, for simulations.
 
         Raises:
-            UploaderError: the endpoint, the key or a header cannot be used.
+            UploaderError: the endpoint, the key, a header or a word cannot be used.
         """
+        _check_word("auth", auth, _SCHEMES)
+        _check_word("compression", compression, _COMPRESSIONS)
         self.endpoint = endpoint
         self.host = _checked_host(endpoint, allow_insecure_http=allow_insecure_http)
         self._key = ApiKey(api_key, api_key_file)
         self._auth = auth
-        self._timeouts_s = (connect_timeout_s, timeout)
+        self._timeout = urllib3.Timeout(total=timeout, connect=connect_timeout_s)
         self._compress = compression == "gzip"
         self._clock = clock or SystemClock()
         self._tls = (ca_file, client_cert_file, client_key_file)
-        self._session = _session(headers or {}, proxy)
+        self._session = _session(_checked_headers(headers or {}), proxy)
 
     def __repr__(self) -> str:
-        """The endpoint; never the key."""
-        return f"{type(self).__name__}({self.endpoint!r})"
+        """The endpoint; never the key, nor a query, which may be one."""
+        return f"{type(self).__name__}({self.endpoint.partition('?')[0]!r})"
 
     def post_batch(self, payloads: Sequence[Mapping[str, Any]]) -> bool:
         """Send payloads that have no ids; each call carries a key of its own.
@@ -137,8 +147,9 @@ class HTTPCloudUploader:
         """One request, judged."""
         try:
             outcome: Answer | Failure = self._post(body, key)
-        except (UploaderError, OSError) as exc:
-            # requests' own errors are OSErrors too; a missing key or certificate file is one.
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as exc:
+            # requests' own errors are OSErrors, a missing key is a ValueError; and some of
+            # urllib3's and of the codecs' (a host name that is none) slip past requests.
             outcome = failure_of(exc)
         return judge(outcome, ids=ids, host=self.host, wall=self._clock.wall())
 
@@ -147,40 +158,22 @@ class HTTPCloudUploader:
         fields = {"Idempotency-Key": key} | self._authorization()
         if self._compress:
             body, fields["Content-Encoding"] = gzip.compress(body, 6, mtime=0), "gzip"
-        deadline = self._clock.monotonic() + self._timeouts_s[1]
         ca_file, cert, cert_key = self._tls
         with self._session.post(
             self.endpoint,
             data=body,
             headers=fields,
-            timeout=self._timeouts_s,
+            timeout=self._timeout,  # type: ignore[arg-type]  # taken, but not in the stubs
             allow_redirects=False,
             stream=True,
             verify=ca_file or True,
             cert=(cert, cert_key) if cert_key else cert or None,
         ) as response:
-            return self._read(response, deadline)
-
-    def _read(self, response: requests.Response, deadline: float) -> Answer:
-        """The answer, cut at `MOST_ANSWER_BYTES` decoded bytes.
-
-        Raises:
-            TimeoutError: it took longer than the whole request may.
-        """
-        body = b""
-        for chunk in response.iter_content(4096):
-            body += chunk
-            if len(body) > MOST_ANSWER_BYTES:
-                break
-            if self._clock.monotonic() > deadline:
-                raise TimeoutError("the answer dripped in for longer than upload.timeout")
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        cut = len(body) > MOST_ANSWER_BYTES
-        return Answer(response.status_code, headers, body[:MOST_ANSWER_BYTES], cut=cut)
+            return _read(response)
 
     def _authorization(self) -> dict[str, str]:
         """The Authorization field, if there is to be one."""
-        scheme = _SCHEMES.get(self._auth)
+        scheme = _SCHEMES[self._auth]
         secret = self._key.read() if scheme else ""
         return {"Authorization": f"{scheme} {secret}"} if secret else {}
 
@@ -215,16 +208,26 @@ class ApiKey:
         return key
 
 
-class _ModernTLS(requests.adapters.HTTPAdapter):
-    """TLS 1.2 at the least, whatever the system's OpenSSL would still speak."""
+class _Session(requests.Session):
+    """A session that does not look where a redirect leads."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: requests reads a redirect's whole body, and trips over a Location of garbage."""
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """TLS 1.2 at the least, whatever the system's OpenSSL would still speak; answers in time."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Hand the pool a context of our own."""
+        """Hand the pool a context and connections of our own."""
         super().init_poolmanager(*args, ssl_context=_context(), **kwargs)
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """The same behind a proxy."""
-        return super().proxy_manager_for(proxy, ssl_context=_context(), **kwargs)
+        manager = super().proxy_manager_for(proxy, ssl_context=_context(), **kwargs)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
 
 
 def _context() -> ssl.SSLContext:
@@ -235,9 +238,12 @@ def _context() -> ssl.SSLContext:
 
 def _session(headers: Mapping[str, str], proxy: str) -> requests.Session:
     """A session that trusts nothing from the environment and follows nobody."""
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
-    session.mount("https://", _ModernTLS())
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Adapter())
+    # What a server wants remembered would grow, and a portal's would go to the endpoint.
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update(
         {
             "User-Agent": f"pyvorin-agent/{edge_agent.__version__}",
@@ -252,21 +258,81 @@ def _session(headers: Mapping[str, str], proxy: str) -> requests.Session:
     return session
 
 
+def _read(response: requests.Response) -> Answer:
+    """The answer, cut at `MOST_ANSWER_BYTES` decoded bytes.
+
+    Raises:
+        OSError: it broke off, took too long, or is packed in a way that cannot be undone.
+    """
+    # Taken away before urllib3 sees it, which would unpack layer within layer, without a limit.
+    packing = response.raw.headers.pop("Content-Encoding", "identity").lower()
+    # Before urllib3 2 it did not mind when less came than was announced.
+    response.raw.enforce_content_length = True
+    body = b""
+    for chunk in response.iter_content(4096):
+        body += chunk
+        if len(body) > MOST_ANSWER_BYTES:
+            break
+    cut = len(body) > MOST_ANSWER_BYTES
+    body = _unpacked(body, packing)
+    cut = cut or len(body) > MOST_ANSWER_BYTES
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, body[:MOST_ANSWER_BYTES], cut=cut)
+
+
+def _unpacked(body: bytes, packing: str) -> bytes:
+    """The beginning of a body without its Content-Encoding.
+
+    Raises:
+        OSError: it is packed otherwise than in gzip, or not at all what it says.
+    """
+    if packing == "identity":
+        return body
+    if packing not in ("gzip", "x-gzip"):
+        raise OSError(f"the answer is packed as {packing!r}; only identity was asked for")
+    try:
+        return zlib.decompressobj(wbits=31).decompress(body, MOST_ANSWER_BYTES + 1)
+    except zlib.error as exc:
+        raise OSError(f"the answer calls itself {packing} and is none: {exc}") from None
+
+
+def _check_word(name: str, word: str, known: Iterable[str]) -> None:
+    """Raises UploaderError where a word is none of those known."""
+    if word not in known:
+        raise UploaderError(f"{name} is {word!r}; it is one of {', '.join(known)}")
+
+
+def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The header fields; a message names the field and never its value, which may be a key.
+
+    Raises:
+        UploaderError: one cannot go over the wire.
+    """
+    for name, value in headers.items():
+        if not _FIELD_NAME.fullmatch(name):
+            raise UploaderError(f"header {name!r} has a name that HTTP does not allow")
+        if not (value.isascii() and value.isprintable()):
+            raise UploaderError(f"header {name} has characters that are no printable ASCII")
+    return headers
+
+
 def _checked_host(endpoint: str, *, allow_insecure_http: bool) -> str:
     """The endpoint's host.
 
     Raises:
-        UploaderError: it is no URL we may send to.
+        UploaderError: it is no URL we may send to; the message repeats no password.
     """
     try:
         parts = urllib.parse.urlsplit(endpoint)
-        host = parts.hostname
-    except ValueError as exc:
-        raise UploaderError(f"endpoint {endpoint!r} is no URL: {exc}") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise UploaderError(f"endpoint {endpoint!r} is no https:// URL")
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise UploaderError(
+            "endpoint is no URL: its host or its port cannot be read; write https://host/path"
+        ) from None
     if parts.username or parts.password:
         raise UploaderError("endpoint carries a password; use api_key_file instead")
+    if parts.scheme not in ("http", "https") or not host:
+        raise UploaderError(f"endpoint {endpoint!r} is no https:// URL")
     if parts.scheme == "http" and not (allow_insecure_http or _is_loopback(host)):
         raise UploaderError(
             f"endpoint {endpoint!r} would send readings and key in the clear; use https://, or set "

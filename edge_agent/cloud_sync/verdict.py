@@ -6,7 +6,9 @@ it splits) is the flusher's; what an answer *means* is decided here alone.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
+import datetime as dt
 import email.utils
 import enum
 import json
@@ -120,7 +122,8 @@ def judge(
 
 def _accepted(answer: Answer, ids: frozenset[int]) -> Verdict:
     """A 2xx: delivered, unless the body shows that it is not the server's or says otherwise."""
-    text = answer.body.strip()
+    # Windows servers, and with them many portals, begin with a byte order mark.
+    text = answer.body.removeprefix(codecs.BOM_UTF8).strip()
     if text[:14].lower().startswith((b"<!doctype", b"<html")):
         return Verdict(Action.LINK_DOWN, "captive_portal: a web page answered, not the endpoint")
     if answer.cut:
@@ -139,18 +142,32 @@ def _named(said: Mapping[str, Any], ids: frozenset[int]) -> tuple[dict[int, str]
     """The items a 2xx names as rejected and to be retried; whatever else it says is ignored."""
     rejected: dict[int, str] = {}
     for entry in _listed(said.get("rejected")):
-        if isinstance(entry, dict) and _is_id(entry.get("id"), ids):
-            rejected[entry["id"]] = str(entry.get("reason", "rejected"))[:LONGEST_REASON]
-    retry = {entry for entry in _listed(said.get("retry")) if _is_id(entry, ids)}
-    return rejected, frozenset(retry - rejected.keys())
+        number = _id_of(entry, ids)
+        if number is not None:
+            reason = entry.get("reason", "rejected") if isinstance(entry, dict) else "rejected"
+            rejected[number] = _storable(str(reason))
+    retry = (_id_of(entry, ids) for entry in _listed(said.get("retry")))
+    return rejected, frozenset(n for n in retry if n is not None and n not in rejected)
 
 
 def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _is_id(value: object, ids: frozenset[int]) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value in ids
+def _id_of(entry: object, ids: frozenset[int]) -> int | None:
+    """The id that an entry names, bare or in an object; None where it is none of ``ids``.
+
+    Both forms are taken in both lists, and 41.0 for 41: to overlook a refusal deletes a reading.
+    """
+    number = entry.get("id") if isinstance(entry, dict) else entry
+    if isinstance(number, int | float) and not isinstance(number, bool) and number in ids:
+        return int(number)
+    return None
+
+
+def _storable(text: str) -> str:
+    """A server's words, cut, and without the halves of surrogate pairs that no file can hold."""
+    return text[:LONGEST_REASON].encode("utf-8", "replace").decode()
 
 
 def _leads_away(answer: Answer, host: str) -> bool:
@@ -169,7 +186,9 @@ def _retry_after(text: str, wall: float) -> float | None:
         # A number of so many digits only ever means the cap.
         return min(float(text[:10]), LONGEST_RETRY_AFTER_S)
     try:
-        wait_s = email.utils.parsedate_to_datetime(text).timestamp() - wall
+        date = email.utils.parsedate_to_datetime(text)
+        # The old form of asctime names no zone and means UTC (RFC 9110, 5.6.7).
+        wait_s = date.replace(tzinfo=date.tzinfo or dt.UTC).timestamp() - wall
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(wait_s, 0.0), LONGEST_RETRY_AFTER_S)

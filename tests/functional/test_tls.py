@@ -1,0 +1,203 @@
+"""TLS: whom the uploader trusts, whom it does not, and in which word it says so."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import itertools
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from edge_agent.cloud_sync import HTTPCloudUploader, door
+from edge_agent.cloud_sync.batch import Batch, Row
+from edge_agent.cloud_sync.verdict import Action, Verdict
+from edge_agent.types import Priority
+
+KEY = "k3y-never-to-be-seen"
+BATCH = Batch("q-1", "", (Row(1, door.encode({}), Priority.TELEMETRY, 1.0, 9, 0, 1.0),))
+
+
+class TLSServer:
+    """Answers each request on one connection at a time with 204, and keeps what it was asked."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self.asked: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://localhost:{self._listener.getsockname()[1]}/v1/ingest"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                connection.settimeout(30)
+                with connection, contextlib.suppress(OSError):
+                    self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        with self._context.wrap_socket(connection, server_side=True) as secure:
+            with secure.makefile("rb") as stream:
+                head = b"".join(itertools.takewhile(bytes.strip, stream))
+                if not head:
+                    return
+                # All of it: what is left unread would turn the close into a reset.
+                stream.read(int(head.lower().split(b"content-length: ")[1].split(b"\r")[0]))
+            self.asked.append(head)
+            secure.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@contextlib.contextmanager
+def serving(certificate: trustme.LeafCert, **changes: object) -> Iterator[TLSServer]:
+    """A server that shows this certificate, with a context changed as told."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    for name, value in changes.items():
+        setattr(context, name, value)
+    server = TLSServer(context)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def sent(url: str, **options: object) -> Verdict:
+    """The verdict on one batch."""
+    uploader = HTTPCloudUploader(url, KEY, timeout=20.0, **options)  # type: ignore[arg-type]  # by name
+    try:
+        return uploader.send(BATCH)
+    finally:
+        uploader.close()
+
+
+def test_server_of_the_configured_authority_is_trusted(authority: trustme.CA, ca_file: str) -> None:
+    """And gets the key."""
+    with serving(authority.issue_cert("localhost")) as server:
+        assert sent(server.url, ca_file=ca_file).action is Action.DELIVERED
+        assert f"Authorization: Bearer {KEY}".encode() in server.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "dates", "kind"),
+    [
+        ("elsewhere.example", {}, "tls_wrong_host"),
+        ("localhost", {"not_after": -1}, "tls_expired"),
+    ],
+)
+def test_server_that_cannot_be_trusted_gets_nothing(
+    authority: trustme.CA, ca_file: str, name: str, dates: dict[str, int], kind: str
+) -> None:
+    """Link down, each reason by its word; neither key nor reading leaves this machine."""
+    now = dt.datetime.now(dt.UTC)
+    span = {end: now + dt.timedelta(days=days) for end, days in dates.items()}
+    with serving(authority.issue_cert(name, **span)) as server:
+        verdict = sent(server.url, ca_file=ca_file)
+        assert verdict.action is Action.LINK_DOWN
+        assert verdict.reason.split(":")[0] == kind
+        assert server.asked == []
+    assert KEY not in verdict.reason
+
+
+def test_environment_cannot_add_an_authority(
+    authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the configuration says whom to trust."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.setenv(name, ca_file)
+    with serving(authority.issue_cert("localhost")) as server:
+        assert sent(server.url).reason.startswith("tls_untrusted")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_server_that_speaks_only_an_old_tls_is_refused(authority: trustme.CA, ca_file: str) -> None:
+    """1.2 at the least."""
+    old = {
+        "minimum_version": ssl.TLSVersion.TLSv1,
+        "maximum_version": ssl.TLSVersion.TLSv1_1,
+    }
+    with serving(authority.issue_cert("localhost"), **old) as server:
+        verdict = sent(server.url, ca_file=ca_file)
+        assert verdict.action is Action.LINK_DOWN
+        assert verdict.reason.startswith("tls: ")
+        assert server.asked == []
+
+
+def test_server_that_wants_a_certificate_of_ours_gets_it(
+    authority: trustme.CA, ca_file: str, tmp_path: Path
+) -> None:
+    """In one file with its key, or in two; without one, nothing is delivered."""
+    ours = authority.issue_cert("pi-7")
+    both, cert, key = (str(tmp_path / name) for name in ("both.pem", "cert.pem", "key.pem"))
+    ours.private_key_and_cert_chain_pem.write_to_path(both)
+    ours.cert_chain_pems[0].write_to_path(cert)
+    ours.private_key_pem.write_to_path(key)
+    with serving(
+        authority.issue_cert("localhost"),
+        verify_mode=ssl.CERT_REQUIRED,
+        maximum_version=ssl.TLSVersion.TLSv1_2,
+    ) as server:
+        authority.configure_trust(server._context)
+        assert sent(server.url, ca_file=ca_file).action is Action.LINK_DOWN
+        for files in (
+            {"client_cert_file": both},
+            {"client_cert_file": cert, "client_key_file": key},
+        ):
+            assert sent(server.url, ca_file=ca_file, **files).action is Action.DELIVERED
+        assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("option", ["ca_file", "client_cert_file"])
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_file_of_certificates_that_is_missing_or_garbage_is_a_link_down(
+    authority: trustme.CA, ca_file: str, tmp_path: Path, option: str, content: bytes | None
+) -> None:
+    """Said, kept, and mended without a restart."""
+    path = tmp_path / "x.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with serving(authority.issue_cert("localhost")) as server:
+        verdict = sent(server.url, **{"ca_file": ca_file} | {option: str(path)})
+        assert verdict.action is Action.LINK_DOWN
+        assert verdict.reason.split(":")[0] in ("no_ca", "tls")
+        assert server.asked == []
+
+
+def test_server_that_speaks_no_tls_is_a_link_down() -> None:
+    """Somebody's plain HTTP on the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        verdict = sent(f"https://localhost:{listener.getsockname()[1]}/")
+        thread.join()
+    assert (verdict.action, verdict.reason.split(":")[0]) == (Action.LINK_DOWN, "tls")
