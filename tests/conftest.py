@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from fakes.clock import FakeClock
+from hypothesis import settings
+
+# Every run tries a few examples; HYPOTHESIS_PROFILE=long tries thousands, for a night.
+settings.register_profile(
+    "quick", max_examples=15, stateful_step_count=20, deadline=None, database=None
+)
+settings.register_profile("long", max_examples=2_000, stateful_step_count=50, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 KINDS = ("unit", "contract", "functional", "system")
 

@@ -7,6 +7,7 @@ or a copied-back file never repeats one: its ids may begin again, but under anot
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import uuid
 
@@ -46,12 +47,12 @@ class Origin:
         )
 
 
-def of_row(db: sqlite3.Connection, row_id: int) -> tuple[int, str, str, int | None]:
-    """First id, queue_id and device_id of a row's origin, and the first id of the next one."""
+def of_row(db: sqlite3.Connection, row_id: int) -> tuple[int, str, str, float]:
+    """First id, queue_id and device_id of a row's origin; the next one's first id, or infinity."""
     first_id, queue_id, device_id = db.execute(
         "SELECT first_id, queue_id, device_id FROM origins WHERE first_id <= ?"
         " ORDER BY first_id DESC LIMIT 1",
         (row_id,),
     ).fetchone()
     end = db.execute("SELECT min(first_id) FROM origins WHERE first_id > ?", (first_id,)).fetchone()
-    return first_id, queue_id, device_id, end[0]
+    return first_id, queue_id, device_id, math.inf if end[0] is None else end[0]

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Self
 
@@ -321,13 +322,16 @@ class CloudSyncQueue:
             purged += gone
         return purged
 
-    def upkeep(self) -> int:
+    def upkeep(self, spare: AbstractSet[int] = frozenset()) -> int:
         """One slice of housekeeping: expire, and fold the log into the file. For the flusher.
 
+        Args:
+            spare: ids of rows that are on their way and must not expire.
+
         Returns:
-            how many rows expired.
+            how many rows expired; with `retention.SLICE_ROWS` or more there may be others.
         """
-        gone, _ = self._expiry.sweep(self.now())
+        gone, _ = self._expiry.sweep(self.now(), spare)
         if self._store.log_bytes() > schema.LOG_LIMIT_BYTES:
             self._store.checkpoint()
         return gone
@@ -343,7 +347,7 @@ class CloudSyncQueue:
         released, slice_rows = 0, -1
         while slice_rows:
             with self._store.write() as db:
-                slice_rows = rows.release(db, self.now())
+                slice_rows = rows.release(db)
             released += slice_rows
         return released
 

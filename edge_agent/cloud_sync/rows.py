@@ -88,21 +88,17 @@ def bury(db: sqlite3.Connection, ids: Sequence[int], now: float, reason: str) ->
     return remove(db, ids, "dead")
 
 
-def release(db: sqlite3.Connection, now: float) -> int:
-    """Put rows that wait out a retry back in their old places, a slice of them.
+def release(db: sqlite3.Connection) -> int:
+    """Put nacked rows back in their old places, a slice of them.
 
     Returns:
         how many there were; 0 when there are no more.
     """
-    return sum(
-        db.execute(
-            "UPDATE sync_queue SET next_retry_at = created_at WHERE id IN ("
-            "SELECT id FROM sync_queue WHERE priority = ? AND next_retry_at > ?"
-            " AND next_retry_at > created_at LIMIT ?)",
-            (priority.value, now, _IDS_A_STATEMENT),
-        ).rowcount
-        for priority in Priority
-    )
+    return db.execute(
+        "UPDATE sync_queue SET next_retry_at = created_at WHERE id IN ("
+        "SELECT id FROM sync_queue WHERE retry_count > 0 AND next_retry_at > created_at LIMIT ?)",
+        (_IDS_A_STATEMENT,),
+    ).rowcount
 
 
 def _slices(ids: Sequence[int]) -> Iterator[tuple[str, Sequence[int]]]:

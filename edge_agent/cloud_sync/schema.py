@@ -30,6 +30,8 @@ ON sync_queue(priority, next_retry_at);
 """
 
 HELPERS = """
+-- Only nacked rows stand in it: an insert pays nothing, and a start finds them at once.
+CREATE INDEX idx_sync_queue_retried ON sync_queue(id) WHERE retry_count > 0;
 -- Who the rows are: those from first_id up to the next origin's were born as (queue_id, device_id),
 -- in the boot boot_id; from synced_from_id on (NULL: never) the wall clock was right.
 CREATE TABLE origins (
@@ -168,9 +170,7 @@ def prepare(db: sqlite3.Connection) -> None:
         # Another process may have been first while this one waited for the lock.
         if _version(db) < VERSION:
             _create(db)
-        # The column's default is 0, which raw SQL leaves there; below their birth such rows would
-        # stand before everything and under the bound from which `selection` looks.
-        db.execute(f"UPDATE sync_queue SET next_retry_at = created_at WHERE {_UNRETRIED}")
+        _take_in(db)
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
@@ -198,6 +198,20 @@ def _create(db: sqlite3.Connection) -> None:
     # Whose the rows are that stood here before: nobody said, so they get an origin of their own.
     db.execute("INSERT INTO origins VALUES (0, ?, '', '', 0)", (uuid.uuid4().hex,))
     db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _take_in(db: sqlite3.Connection) -> None:
+    """Take in rows that raw SQL inserted, with the column's default of 0 for their first try.
+
+    Below their birth they would stand before everything, and `selection` would not look there.
+    """
+    for priority in (1, 2, 3, 4):
+        db.execute(
+            "UPDATE settings SET value = max(value, coalesce((SELECT max(ttl_seconds)"
+            " FROM sync_queue WHERE priority = ?1 AND next_retry_at <= 0), 0)) WHERE name = ?2",
+            (priority, f"longest_ttl_{priority}"),
+        )
+    db.execute(f"UPDATE sync_queue SET next_retry_at = created_at WHERE {_UNRETRIED}")
 
 
 def _version(db: sqlite3.Connection) -> int:

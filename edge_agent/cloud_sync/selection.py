@@ -9,6 +9,8 @@ has ``next_retry_at <= now - longest TTL`` has expired.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 import sqlite3
 from collections.abc import Sequence
 
@@ -43,6 +45,11 @@ def _longest_ttl(priority: Priority) -> str:
     return f"longest_ttl_{priority.value}"
 
 
+def expired_until(db: sqlite3.Connection, priority: Priority, now: float) -> float:
+    """The ``next_retry_at`` up to which every row of a priority has outlived its TTL."""
+    return now - setting(db, _longest_ttl(priority))
+
+
 def eligible(
     db: sqlite3.Connection,
     now: float,
@@ -54,7 +61,7 @@ def eligible(
     for priority in priorities:
         if len(rows) == limit:
             break
-        bound = now - setting(db, _longest_ttl(priority))
+        bound = expired_until(db, priority, now)
         found = db.execute(_ELIGIBLE, (priority.value, bound, now, now, max(limit - len(rows), -1)))
         rows.extend(
             Row(number, text, priority, *rest) for number, text, _, *rest in found.fetchall()
@@ -78,10 +85,11 @@ def next_batch(
         return None
     wanted = _critical_alone(rows, now)
     first_id, queue_id, device_id, end_id = origin.of_row(db, wanted[0].id)
-    ours = [row for row in wanted if row.id >= first_id and (end_id is None or row.id < end_id)]
+    # Up to the first row of another origin: past it, newer ones would overtake it.
+    ours = list(itertools.takewhile(lambda row: first_id <= row.id < end_id, wanted))
     batch = Batch(queue_id, device_id, ())
     kept = _of_size(ours, max_bytes - len(batch.body()))
-    whole = len(kept) == len(rows) < limit and end_id is None
+    whole = len(kept) == len(rows) < limit and end_id == math.inf
     return dataclasses.replace(batch, rows=tuple(kept), open_ended=whole)
 
 

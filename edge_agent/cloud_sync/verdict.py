@@ -18,6 +18,8 @@ from typing import Any
 
 #: The longest a server may hold us off with Retry-After.
 LONGEST_RETRY_AFTER_S = 3600.0
+#: A Date header this close to our clock shows that it is right.
+CLOCKS_AGREE_S = 60.0
 #: The most of an answer that is read, in decoded bytes.
 MOST_ANSWER_BYTES = 64 * 1024
 #: The most of a server's words that a journal line or a dead letter repeats.
@@ -179,19 +181,30 @@ def _leads_away(answer: Answer, host: str) -> bool:
     return target is not None and target != host
 
 
+def dates_agree(answer: Answer, wall: float) -> bool:
+    """Whether the server's clock and ours tell the same time, to a minute."""
+    date = _unix(answer.headers.get("date", ""))
+    return date is not None and abs(date - wall) <= CLOCKS_AGREE_S
+
+
 def _retry_after(text: str, wall: float) -> float | None:
     """Seconds to wait, from either form of the header (RFC 9110, 10.2.3), capped."""
     text = text.strip()
     if text.isascii() and text.isdigit():
         # A number of so many digits only ever means the cap.
         return min(float(text[:10]), LONGEST_RETRY_AFTER_S)
+    date = _unix(text)
+    return None if date is None else min(max(date - wall, 0.0), LONGEST_RETRY_AFTER_S)
+
+
+def _unix(text: str) -> float | None:
+    """An HTTP date as Unix seconds (RFC 9110, 5.6.7); None where the text is none."""
     try:
         date = email.utils.parsedate_to_datetime(text)
-        # The old form of asctime names no zone and means UTC (RFC 9110, 5.6.7).
-        wait_s = date.replace(tzinfo=date.tzinfo or dt.UTC).timestamp() - wall
+        # The old form of asctime names no zone and means UTC.
+        return date.replace(tzinfo=date.tzinfo or dt.UTC).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(max(wait_s, 0.0), LONGEST_RETRY_AFTER_S)
 
 
 def _said(answer: Answer) -> str:

@@ -18,6 +18,7 @@ from typing import Protocol
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.queue import CloudSyncQueue
+from edge_agent.cloud_sync.retention import SLICE_ROWS
 from edge_agent.cloud_sync.selection import FRESH_S
 from edge_agent.cloud_sync.verdict import Action, Verdict
 from edge_agent.daemon import link as way
@@ -169,10 +170,14 @@ class Flusher:
         """Expire, and say so in summaries."""
         self._upkeep_due = now + UPKEEP_EVERY_S
         try:
-            self._expired += self._queue.upkeep()
+            expired = self._queue.upkeep({number for b in self._frozen for number in b.ids})
         except StoreError as exc:
             # It can come later, and must not keep a batch from being sent.
             _log.debug(event("upkeep_put_off", reason=exc))
+            return
+        self._expired += expired
+        if expired >= SLICE_ROWS:
+            self._upkeep_due = now
         if self._expired and now >= self._expiry_due:
             self._say(logging.WARNING, event("expired", items=self._expired, why="ttl"))
             self._expired, self._expiry_due = 0, now + EXPIRY_TOLD_EVERY_S

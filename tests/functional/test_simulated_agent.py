@@ -161,10 +161,13 @@ def test_agent_restart_and_power_cut_in_an_outage_lose_nothing_that_was_committe
     path = tmp_path / "q.db"
     first = Agent(path, clock, network)
     network.fails_from_now(600, 1e9)
-    first.run(1200)
+    first.run(900)
+    first.alarm(1)
+    first.run(300)
     first.finish()
     first.queue.close()
     second = Agent(path, clock, network)
+    second.alarm(2)
     second.run(605)
     lost = second.cut_power()
     clock.reboot(wall=clock.wall() - 3 * 86_400)
@@ -174,7 +177,7 @@ def test_agent_restart_and_power_cut_in_an_outage_lose_nothing_that_was_committe
     clock.step(3 * 86_400)
     network.loses_answers = 0
     third.run(HOUR_S)
-    third.alarm(1)
+    third.alarm(3)
     third.finish()
     books, server = third.queue.ledger(), network.server
     read = sum(agent.poller.read_total for agent in (first, second, third))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import email.utils
 import itertools
 import socket
 import ssl
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import trustme
+from fakes.clock import FakeClock
+from pytest_httpserver import HTTPServer
 
 from edge_agent.cloud_sync import HTTPCloudUploader, door
 from edge_agent.cloud_sync.batch import Batch, Row
@@ -29,8 +32,9 @@ class TLSServer:
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         self.asked: list[bytes] = []
+        self.date = ""
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"https://localhost:{self._listener.getsockname()[1]}/v1/ingest"
+        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}/v1/ingest"
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -56,7 +60,8 @@ class TLSServer:
                 # All of it: what is left unread would turn the close into a reset.
                 stream.read(int(head.lower().split(b"content-length: ")[1].split(b"\r")[0]))
             self.asked.append(head)
-            secure.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+            date = f"Date: {self.date}\r\n".encode() if self.date else b""
+            secure.sendall(b"HTTP/1.1 204 No Content\r\n" + date + b"Connection: close\r\n\r\n")
 
 
 @pytest.fixture
@@ -96,16 +101,38 @@ def sent(url: str, **options: object) -> Verdict:
 
 def test_server_of_the_configured_authority_is_trusted(authority: trustme.CA, ca_file: str) -> None:
     """And gets the key."""
-    with serving(authority.issue_cert("localhost")) as server:
+    with serving(authority.issue_cert("127.0.0.1")) as server:
         assert sent(server.url, ca_file=ca_file).action is Action.DELIVERED
         assert f"Authorization: Bearer {KEY}".encode() in server.asked[0]
+
+
+@pytest.mark.parametrize(("off_s", "right"), [(0, True), (-59, True), (61, False), (None, False)])
+def test_date_of_a_trusted_server_shows_whether_the_clock_is_right(
+    authority: trustme.CA, ca_file: str, off_s: float | None, right: bool
+) -> None:
+    """A Pi whose time service never answers may learn from its own server that all is well."""
+    clock = FakeClock(synchronized=False)
+    with serving(authority.issue_cert("127.0.0.1")) as server:
+        if off_s is not None:
+            server.date = email.utils.formatdate(clock.wall() + off_s, usegmt=True)
+        assert sent(server.url, ca_file=ca_file, clock=clock).action is Action.DELIVERED
+    assert clock.synchronized() is right
+
+
+def test_date_in_the_clear_shows_nothing(httpserver: HTTPServer) -> None:
+    """Anybody on the way could have written it."""
+    clock = FakeClock(synchronized=False)
+    date = email.utils.formatdate(clock.wall(), usegmt=True)
+    httpserver.expect_request("/").respond_with_data("", 204, {"Date": date})
+    assert sent(httpserver.url_for("/"), clock=clock).action is Action.DELIVERED
+    assert not clock.synchronized()
 
 
 @pytest.mark.parametrize(
     ("name", "dates", "kind"),
     [
         ("elsewhere.example", {}, "tls_wrong_host"),
-        ("localhost", {"not_after": -1}, "tls_expired"),
+        ("127.0.0.1", {"not_after": -1}, "tls_expired"),
     ],
 )
 def test_server_that_cannot_be_trusted_gets_nothing(
@@ -128,7 +155,7 @@ def test_environment_cannot_add_an_authority(
     """Only the configuration says whom to trust."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, ca_file)
-    with serving(authority.issue_cert("localhost")) as server:
+    with serving(authority.issue_cert("127.0.0.1")) as server:
         assert sent(server.url).reason.startswith("tls_untrusted")
 
 
@@ -139,7 +166,7 @@ def test_server_that_speaks_only_an_old_tls_is_refused(authority: trustme.CA, ca
         "minimum_version": ssl.TLSVersion.TLSv1,
         "maximum_version": ssl.TLSVersion.TLSv1_1,
     }
-    with serving(authority.issue_cert("localhost"), **old) as server:
+    with serving(authority.issue_cert("127.0.0.1"), **old) as server:
         verdict = sent(server.url, ca_file=ca_file)
         assert verdict.action is Action.LINK_DOWN
         assert verdict.reason.startswith("tls: ")
@@ -156,7 +183,7 @@ def test_server_that_wants_a_certificate_of_ours_gets_it(
     ours.cert_chain_pems[0].write_to_path(cert)
     ours.private_key_pem.write_to_path(key)
     with serving(
-        authority.issue_cert("localhost"),
+        authority.issue_cert("127.0.0.1"),
         verify_mode=ssl.CERT_REQUIRED,
         maximum_version=ssl.TLSVersion.TLSv1_2,
     ) as server:
@@ -179,7 +206,7 @@ def test_file_of_certificates_that_is_missing_or_garbage_is_a_link_down(
     path = tmp_path / "x.pem"
     if content is not None:
         path.write_bytes(content)
-    with serving(authority.issue_cert("localhost")) as server:
+    with serving(authority.issue_cert("127.0.0.1")) as server:
         verdict = sent(server.url, **{"ca_file": ca_file} | {option: str(path)})
         assert verdict.action is Action.LINK_DOWN
         assert verdict.reason.split(":")[0] in ("no_ca", "tls")
@@ -198,6 +225,6 @@ def test_server_that_speaks_no_tls_is_a_link_down() -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        verdict = sent(f"https://localhost:{listener.getsockname()[1]}/")
+        verdict = sent(f"https://127.0.0.1:{listener.getsockname()[1]}/")
         thread.join()
     assert (verdict.action, verdict.reason.split(":")[0]) == (Action.LINK_DOWN, "tls")

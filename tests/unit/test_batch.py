@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.cloud_sync import door
@@ -38,7 +38,6 @@ TEXTS = st.dictionaries(
 )
 
 
-@settings(max_examples=50, deadline=None, database=None)
 @given(st.lists(TEXTS, max_size=5), st.text())
 def test_batch_body_is_json_and_a_pure_function_of_the_rows(
     payloads: list[dict[str, str]], device: str

@@ -11,7 +11,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.cloud_sync import door
@@ -103,7 +103,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, database=None)
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
 def test_door_gives_json_that_means_the_payload_or_refuses(payload: dict[str, Any]) -> None:
     """Whatever passes is strict JSON and reads back as what was handed over."""

@@ -227,11 +227,14 @@ def test_flusher_expiry_is_told_in_summaries(rig: Rig) -> None:
 
 
 def test_flusher_upkeep_goes_on_while_suspended(rig: Rig) -> None:
-    """Nobody wakes it, and what expires must leave within a minute."""
+    """Nobody wakes it, and what expires must leave within a minute; what is frozen stays."""
     rig.server.usual = SUSPEND
     rig.put(*range(10), ttl_s=100)
+    rig.run(60)
+    rig.put(*range(10, 20), ttl_s=100)
     rig.run(160)
-    assert rig.queue.pending_count() == 0
+    assert rig.queue.pending_count() == 10
+    assert rig.queue.ledger().expired == 10
 
 
 def test_flusher_inherits_what_is_frozen(rig: Rig) -> None:
@@ -276,9 +279,7 @@ MOVES = st.one_of(
 
 
 @given(moves=st.lists(MOVES, max_size=40), draw=st.sampled_from([0.0, 0.3, 1.0]))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flusher_any_verdicts_then_a_sound_server_every_reading_has_one_end(
     tmp_path_factory: pytest.TempPathFactory, moves: list[Any], draw: float
 ) -> None:

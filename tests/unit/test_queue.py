@@ -148,10 +148,45 @@ def test_release_retries_puts_nacked_rows_back_in_their_places(
     ids = fill(queue, count)
     urgent = queue.enqueue({}, Priority.CRITICAL)
     clock.advance(1)
-    queue.nack([*ids[:-1], urgent], 1e9)
+    queue.nack([*ids[:-1], urgent], 5)
+    # Their time may have come: they must not stay behind what was queued meanwhile.
+    clock.advance(10)
+    newer = queue.enqueue({})
     assert queue.release_retries() == count
-    assert [item.id for item in queue.dequeue(count + 1)] == [urgent, *ids]
+    assert [item.id for item in queue.dequeue(count + 2)] == [urgent, *ids, newer]
     assert queue.release_retries() == 0
+
+
+def test_release_retries_leaves_a_first_try_that_was_put_off(
+    queue: CloudSyncQueue, clock: FakeClock
+) -> None:
+    """The published way to delay a first try, by raw SQL, is no retry."""
+    queue.enqueue({})
+    with queue._store.write() as db:
+        db.execute("UPDATE sync_queue SET next_retry_at = next_retry_at + 300")
+    assert queue.release_retries() == 0
+    assert queue.dequeue() == []
+
+
+def test_upkeep_spares_what_is_on_its_way(queue: CloudSyncQueue, clock: FakeClock) -> None:
+    """A frozen batch is sent again as it was, however old it has become."""
+    ids = fill(queue, 4, ttl_s=10)
+    clock.advance(10)
+    assert queue.upkeep({ids[1], ids[2]}) == 2
+    assert queue.pending_count() == 2
+    assert queue.ledger().expired == 2
+    assert queue.upkeep() == 2
+
+
+def test_upkeep_finds_what_expired_behind_many_that_did_not(
+    queue: CloudSyncQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the head of the index, without waiting for the round by id to come by."""
+    monkeypatch.setattr(retention, "_LOOK_ROWS", 1)
+    queue.enqueue_many([Submission({}, Priority.CRITICAL, 1_000)] * 50)
+    fill(queue, 5, ttl_s=10)
+    clock.advance(10)
+    assert queue.upkeep() == 5
 
 
 def test_dead_letter_keeps_the_row_and_the_answer(queue: CloudSyncQueue) -> None:

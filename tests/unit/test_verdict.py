@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.cloud_sync.verdict import (
@@ -193,7 +193,6 @@ ANSWERS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, database=None)
 @given(
     st.integers(-1, 1000),
     ANSWERS,
@@ -214,7 +213,6 @@ def test_verdict_never_raises_and_names_only_what_was_sent(
     assert verdict.retry_after_s is None or 0 <= verdict.retry_after_s <= LONGEST_RETRY_AFTER_S
 
 
-@settings(max_examples=60, deadline=None, database=None)
 @given(st.sets(st.sampled_from(sorted(IDS))), st.sets(st.sampled_from(sorted(IDS))), st.data())
 def test_verdict_never_takes_for_delivered_what_was_rejected(
     rejected: set[int], retry: set[int], data: st.DataObject
