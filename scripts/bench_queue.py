@@ -109,6 +109,13 @@ def fill(queue_path: Path, state: str, number: int) -> None:
     db.execute("PRAGMA synchronous = OFF")
     db.execute("BEGIN")
     db.executemany(INSERT, ((text, *row) for row in rows))
+    # What the queue itself keeps as it inserts.
+    for priority in (1, 3):
+        db.execute(
+            "UPDATE settings SET value = (SELECT coalesce(max(ttl_seconds), 0) FROM sync_queue"
+            " WHERE priority = ?1) WHERE name = 'longest_ttl_' || ?1",
+            (priority,),
+        )
     db.execute("COMMIT")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     db.close()
@@ -123,7 +130,9 @@ def dequeue_figures(
             path = directory / "state.db"
             fill(path, state, number)
             with CloudSyncQueue(path) as queue:
-                queue.dequeue(50)
+                wanted = 0 if state == "all backed off" else 50
+                if len(queue.dequeue(50)) != wanted:
+                    raise SystemExit(f"{state}: not the state it is meant to be")
                 taken = timed(lambda: queue.dequeue(50), times)
             yield state, number, p(taken, 50), p(taken, 99)
             for file in directory.glob("state.db*"):

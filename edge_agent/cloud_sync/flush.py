@@ -8,14 +8,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.verdict import Action
 from edge_agent.events import event
-
-if TYPE_CHECKING:
-    from edge_agent.cloud_sync.queue import CloudSyncQueue
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +20,26 @@ _log = logging.getLogger(__name__)
 _OURS = "edge_agent.cloud_sync.uploader"
 
 
-def flush_all(queue: CloudSyncQueue, uploader: Any) -> int:
+class Queue(Protocol):
+    """The methods of the queue that a flush needs; each is documented there."""
+
+    def all_batches(self) -> list[Batch]:
+        """Everything that may be sent now, a batch for each ``queue_id``."""
+
+    def ack_sent(self, ids: Sequence[int]) -> int:
+        """Delete delivered items and count them as sent."""
+
+    def nack(self, ids: Sequence[int]) -> int:
+        """Put items off."""
+
+    def dead_letter(self, ids: Sequence[int], reason: str) -> int:
+        """Set condemned items aside."""
+
+    def discard(self, ids: Sequence[int]) -> int:
+        """Delete items unsent."""
+
+
+def flush_all(queue: Queue, uploader: Any) -> int:
     """Send and settle all that may be sent now; returns how many items left the queue."""
     batches = queue.all_batches()
     ids = [number for batch in batches for number in batch.ids]
@@ -38,7 +54,7 @@ def flush_all(queue: CloudSyncQueue, uploader: Any) -> int:
     return _post(queue, batches, uploader)
 
 
-def _post(queue: CloudSyncQueue, batches: Sequence[Batch], uploader: Any) -> int:
+def _post(queue: Queue, batches: Sequence[Batch], uploader: Any) -> int:
     """All payloads through ``post_batch``; one that raises has failed as well."""
     ids = [number for batch in batches for number in batch.ids]
     taken = False
@@ -50,7 +66,7 @@ def _post(queue: CloudSyncQueue, batches: Sequence[Batch], uploader: Any) -> int
     return queue.ack_sent(ids) if taken else 0
 
 
-def _send(queue: CloudSyncQueue, batch: Batch, uploader: Any) -> int:
+def _send(queue: Queue, batch: Batch, uploader: Any) -> int:
     """One batch with its ids on the wire, settled item by item as the server said."""
     verdict = uploader.send(batch)
     if verdict.action is Action.TOO_LARGE and len(batch.rows) > 1:
@@ -68,7 +84,7 @@ def _send(queue: CloudSyncQueue, batch: Batch, uploader: Any) -> int:
     return taken
 
 
-def _send_halves(queue: CloudSyncQueue, batch: Batch, uploader: Any) -> int:
+def _send_halves(queue: Queue, batch: Batch, uploader: Any) -> int:
     """A batch that is too large, in two; the second only if the first found a taker."""
     first, second = batch.halves()
     taken = _send(queue, first, uploader)
