@@ -11,6 +11,10 @@ import sqlite3
 
 from edge_agent.cloud_sync import schema
 
+#: The counter of items flushed in a local day, and the setting of when the last flush was.
+ITEMS_DAY = "items_day"
+LAST_FLUSH = "last_flush_time"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ledger:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -20,8 +19,8 @@ from edge_agent.cloud_sync import census, ledger, rows, schema, selection, timel
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.flock import FlusherLock
 from edge_agent.cloud_sync.flush import flush_all
+from edge_agent.cloud_sync.inspection import Inspection
 from edge_agent.cloud_sync.item import QueueItem, decoded
-from edge_agent.cloud_sync.ledger import Ledger
 from edge_agent.cloud_sync.memory import Memory
 from edge_agent.cloud_sync.origin import Origin
 from edge_agent.cloud_sync.retention import Expiry
@@ -31,12 +30,10 @@ from edge_agent.types import Priority, Submission
 
 __all__ = ["CloudSyncQueue", "Priority", "QueueItem"]
 
-_ITEMS_DAY = "items_day"
-_LAST_FLUSH = "last_flush_time"
 _MOST_STEPS = 100
 
 
-class CloudSyncQueue:
+class CloudSyncQueue(Inspection):
     """A durable queue in one SQLite file.
 
     **Durable**: with ``durability="full"`` an id that `enqueue` returned survives a power cut, with
@@ -227,67 +224,13 @@ class CloudSyncQueue:
         """
         return self._flusher.held()
 
-    # -- how it is -----------------------------------------------------------------------------
-
-    def pending_count(self) -> int:
-        """All rows in the queue, whatever their TTL or retry state."""
-        with self._store.read() as db:
-            return census.depth(db)
-
-    def depths(self) -> dict[Priority, int]:
-        """How many rows of each priority are queued."""
-        with self._store.read() as db:
-            return census.depths(db)
-
-    def get_stats(self) -> dict[str, Any]:
-        """Statistics over every row; reads all of them.
-
-        Returns:
-            ``depth``, ``oldest_item_timestamp`` (queue time; None when empty), ``total_retries``
-            and ``retrying_items``.
-        """
-        with self._store.read() as db:
-            return census.stats(db)
-
-    def oldest_s(self) -> float | None:
-        """Seconds that the first row has waited, in queue time; None when the queue is empty."""
-        with self._store.read() as db:
-            queued_at = census.oldest(db)
-        return None if queued_at is None else max(0.0, self.now() - queued_at)
-
-    def backed_off(self) -> int:
-        """How many rows wait for the time of their next try."""
-        with self._store.read() as db:
-            return census.waiting(db, self.now())
-
-    def ledger(self) -> Ledger:
-        """Where every row that was ever enqueued is now."""
-        with self._store.read() as db:
-            return ledger.read(db)
-
-    def size_bytes(self) -> int:
-        """What the file and its log occupy."""
-        return self._store.total_bytes()
-
-    @property
-    def last_flush_time(self) -> float | None:
-        """Unix time of the most recent successful flush; None before the first."""
-        with self._store.read() as db:
-            return ledger.setting(db, _LAST_FLUSH) or None
-
-    @property
-    def messages_sent_today(self) -> int:
-        """Items flushed since local midnight; kept in the file, starts anew by itself."""
-        with self._store.read() as db:
-            return ledger.amount_of(db, _ITEMS_DAY, self._today())
+    # -- time and upkeep -----------------------------------------------------------------------
 
     def reset_daily_counters(self) -> None:
         """Set `messages_sent_today` to 0 (it also resets itself at local midnight)."""
         with self._store.write() as db:
-            sent = ledger.amount_of(db, _ITEMS_DAY, self._today())
-            ledger.add_amount(db, _ITEMS_DAY, self._today(), -sent)
-
-    # -- time and upkeep -----------------------------------------------------------------------
+            sent = ledger.amount_of(db, ledger.ITEMS_DAY, self._today())
+            ledger.add_amount(db, ledger.ITEMS_DAY, self._today(), -sent)
 
     def now(self) -> float:
         """Queue time, Unix seconds: never goes back, and is the wall clock when that is right."""
@@ -385,10 +328,6 @@ class CloudSyncQueue:
         """Delete items and count them as flushed, in one transaction."""
         with self._store.write() as db:
             gone = rows.remove(db, ids, fate)
-            ledger.add_amount(db, _ITEMS_DAY, self._today(), gone)
-            ledger.set_setting(db, _LAST_FLUSH, self._clock.wall())
+            ledger.add_amount(db, ledger.ITEMS_DAY, self._today(), gone)
+            ledger.set_setting(db, ledger.LAST_FLUSH, self._clock.wall())
         return gone
-
-    def _today(self) -> str:
-        """The local date, as the wall clock has it."""
-        return time.strftime("%Y-%m-%d", time.localtime(self._clock.wall()))
