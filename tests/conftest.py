@@ -27,6 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(folder)
 
 
+@pytest.fixture(scope="session")
+def httpserver_listen_address() -> tuple[str, int]:
+    """By number: a minimal system knows no name ``localhost``."""
+    return "127.0.0.1", 0
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     """A clock that stands still until the test moves it, synchronised."""
