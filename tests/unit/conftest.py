@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.clock import FakeClock
 from fakes.drivers import DRIVERS
+from fakes.rig import Rig
 
 from edge_agent.config.loader import Loaded, load
 from edge_agent.errors import ConfigError
 
 Load = Callable[..., Loaded]
+
+
+@pytest.fixture
+def rig(tmp_path: Path, clock: FakeClock) -> Iterator[Rig]:
+    """A flusher on a real queue file, before a server without a network."""
+    made = Rig(tmp_path, clock)
+    yield made
+    made.queue.close()
 
 
 @pytest.fixture

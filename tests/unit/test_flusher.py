@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.clock import FakeClock
 from fakes.rig import BASE_S, CAP_S, INTERVAL_S, Rig
 from fakes.server import (
     BUSY,
@@ -25,14 +22,6 @@ from fakes.server import (
 from edge_agent.cloud_sync.verdict import Action
 from edge_agent.daemon.link import HELD, UP
 from edge_agent.types import Priority
-
-
-@pytest.fixture
-def rig(tmp_path: Path, clock: FakeClock) -> Iterator[Rig]:
-    made = Rig(tmp_path, clock)
-    yield made
-    made.queue.close()
-
 
 # -- batching ------------------------------------------------------------------------------------
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,14 +26,6 @@ from hypothesis import strategies as st
 from edge_agent.cloud_sync.verdict import Action
 from edge_agent.daemon.link import SUSPENDED, UP
 from edge_agent.types import Priority
-
-
-@pytest.fixture
-def rig(tmp_path: Path, clock: FakeClock) -> Iterator[Rig]:
-    made = Rig(tmp_path, clock)
-    yield made
-    made.queue.close()
-
 
 # -- items on their own --------------------------------------------------------------------------
 
