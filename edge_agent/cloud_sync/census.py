@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from edge_agent.cloud_sync import correction
 from edge_agent.types import Priority
 
 
@@ -33,14 +34,19 @@ def stats(db: sqlite3.Connection) -> dict[str, Any]:
 
 def oldest(db: sqlite3.Connection) -> float | None:
     """When the first row was queued, queue time; None in an empty queue."""
-    row = db.execute("SELECT created_at FROM sync_queue ORDER BY id LIMIT 1").fetchone()
-    return row[0] if row else None
+    return _born(db, "ASC")
 
 
 def newest(db: sqlite3.Connection) -> float:
     """When the last row was queued, queue time; 0.0 in an empty queue."""
-    row = db.execute("SELECT created_at FROM sync_queue ORDER BY id DESC LIMIT 1").fetchone()
-    return row[0] if row else 0.0
+    return _born(db, "DESC") or 0.0
+
+
+def _born(db: sqlite3.Connection, direction: str) -> float | None:
+    """When the first or last row was queued, corrected."""
+    born = f"created_at + {correction.shift(db)}"
+    row = db.execute(f"SELECT {born} FROM sync_queue ORDER BY id {direction} LIMIT 1").fetchone()
+    return row[0] if row else None
 
 
 def waiting(db: sqlite3.Connection, now: float) -> int:

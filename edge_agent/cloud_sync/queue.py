@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Self
 
 from edge_agent.clock import Clock, SystemClock
-from edge_agent.cloud_sync import census, ledger, rows, schema, selection, timeline
+from edge_agent.cloud_sync import census, correction, ledger, rows, schema, selection, timeline
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.flock import FlusherLock
 from edge_agent.cloud_sync.flush import flush_all
@@ -29,8 +28,6 @@ from edge_agent.cloud_sync.timeline import QueueTime, Step
 from edge_agent.types import Priority, Submission
 
 __all__ = ["CloudSyncQueue", "Priority", "QueueItem"]
-
-_MOST_STEPS = 100
 
 
 class CloudSyncQueue(Inspection):
@@ -67,9 +64,9 @@ class CloudSyncQueue(Inspection):
         self.path = Path(db_path).absolute()
         self._clock = clock or SystemClock()
         self._store = Store(self.path, durability=durability)
-        self._time = QueueTime(self._clock, given_out=self._given_out())
-        # Of a program that never asks for them, the last ones.
-        self._steps: deque[Step] = deque(maxlen=_MOST_STEPS)
+        self._time = self._queue_time()
+        #: how many steps of the clock are known to stand in the file
+        self._booked = 0
         self._marked_synchronized = False
         self._origin = Origin(device_id, self._clock)
         self._expiry = Expiry(self._store)
@@ -123,7 +120,8 @@ class CloudSyncQueue(Inspection):
             # The time is taken under the lock, so that no later id is older; and a step of the
             # clock that it brings to light is booked before the rows that came after it.
             now = self.now()
-            self._record_steps(db)
+            self._book(db)
+            new = [timeline.caught_up(row, self._time.untold) for row in new]
             self._origin.register(db)
             selection.keep_longest_ttls(db, new)
             return rows.insert(db, new, now)
@@ -136,8 +134,9 @@ class CloudSyncQueue(Inspection):
         Returns:
             by priority, then in the order they were queued; empty when there is nothing to send.
         """
+        now = self._settled()
         with self._store.read() as db:
-            found = selection.eligible(db, self.now(), batch_size)
+            found = selection.eligible(db, now, batch_size)
         return [decoded(row) for row in found]
 
     def peek(self, n: int = 5) -> list[QueueItem]:
@@ -155,13 +154,24 @@ class CloudSyncQueue(Inspection):
             critical_only: leave all other priorities alone.
         """
         priorities = (Priority.CRITICAL,) if critical_only else tuple(Priority)
+        now = self._settled()
         with self._store.read() as db:
-            return selection.next_batch(db, self.now(), limit, max_bytes, priorities)
+            return selection.next_batch(db, now, limit, max_bytes, priorities)
 
     def all_batches(self) -> list[Batch]:
         """Everything that may be sent now, a batch for each ``queue_id``; all of it in memory."""
+        now = self._settled()
         with self._store.read() as db:
-            return selection.all_batches(db, self.now())
+            return selection.all_batches(db, now)
+
+    def note_request(self, ids: Sequence[int]) -> None:
+        """Keep that a request is about to carry these rows; writes only before the clock is right.
+
+        A correction leaves their payloads as they are: the server may have them.
+        """
+        if not self._time.standing().synchronized:
+            with self._store.write() as db:
+                correction.note_request(db, ids, self._clock.boot_id())
 
     def ack(self, ids: Sequence[int]) -> int:
         """Delete delivered items. Returns how many rows that were."""
@@ -182,8 +192,10 @@ class CloudSyncQueue(Inspection):
         ``retry_count`` goes up by one; it is information, never a sentence. Returns how many rows.
         """
         with self._store.write() as db:
+            now = self.now()
+            self._book(db)
             # Never before now: a row's next try is not before its birth (see `selection`).
-            return rows.put_off(db, ids, self.now() + max(0.0, retry_delay_seconds))
+            return rows.put_off(db, ids, now + max(0.0, retry_delay_seconds))
 
     def dead_letter(self, ids: Sequence[int], reason: str) -> int:
         """Set condemned items aside, each with the answer that condemned it.
@@ -234,9 +246,7 @@ class CloudSyncQueue(Inspection):
 
     def now(self) -> float:
         """Queue time, Unix seconds: never goes back, and is the wall clock when that is right."""
-        step = self._time.observe()
-        if step is not None:
-            self._steps.append(step)
+        self._time.observe()
         return self._time.now()
 
     def tick(self) -> list[Step]:
@@ -246,27 +256,28 @@ class CloudSyncQueue(Inspection):
             the steps of the wall clock seen since the last call, oldest first.
         """
         self.now()
-        newly_right = self._clock.synchronized() and not self._marked_synchronized
-        if self._steps or newly_right:
+        newly_right = self._time.standing().synchronized and not self._marked_synchronized
+        told = len(self._time.untold)
+        if told or newly_right:
             with self._store.write() as db:
-                self._record_steps(db)
+                self._book(db)
                 if newly_right:
-                    timeline.mark_synchronized(db, self._clock.boot_id())
+                    timeline.mark_synchronized(db)
             self._marked_synchronized = newly_right or self._marked_synchronized
         # Only now: what could not be written is told and written at the next turn.
-        return [self._steps.popleft() for _ in range(len(self._steps))]
+        return [self._time.untold.popleft() for _ in range(told)]
 
     def purge_expired(self) -> int:
         """Delete all rows that have outlived their TTL, in slices. Returns how many."""
         # A round of its own: that of `upkeep` is somewhere in the middle.
         expiry, purged, done = Expiry(self._store), 0, False
         while not done:
-            gone, done = expiry.sweep(self.now())
+            gone, done = expiry.sweep(self._settled())
             purged += gone
         return purged
 
     def upkeep(self, spare: AbstractSet[int] = frozenset()) -> int:
-        """One slice of housekeeping: expire, and fold the log into the file. For the flusher.
+        """One slice of housekeeping: expire, correct, fold the log into the file. For the flusher.
 
         Args:
             spare: ids of rows that are on their way and must not expire.
@@ -274,7 +285,8 @@ class CloudSyncQueue(Inspection):
         Returns:
             how many rows expired; with `retention.SLICE_ROWS` or more there may be others.
         """
-        gone, _ = self._expiry.sweep(self.now(), spare)
+        gone, _ = self._expiry.sweep(self._settled(), spare)
+        correction.rewrite(self._store)
         if self._store.log_bytes() > schema.LOG_LIMIT_BYTES:
             self._store.checkpoint()
         return gone
@@ -310,19 +322,31 @@ class CloudSyncQueue(Inspection):
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _given_out(self) -> float:
-        """The greatest queue time that a row bears; a file that cannot say is closed again."""
+    def _queue_time(self) -> QueueTime:
+        """Queue time as the file knows it; a file that cannot say is closed again."""
         try:
             with self._store.read() as db:
-                return census.newest(db)
+                former = timeline.former(db, self._clock.boot_id())
+                return QueueTime(self._clock, given_out=census.newest(db), former=former)
         except BaseException:
             self._store.close()
             raise
 
-    def _record_steps(self, db: sqlite3.Connection) -> None:
+    def _book(self, db: sqlite3.Connection) -> None:
         """Book the steps that nobody has fetched yet, if that was not done before."""
-        for step in tuple(self._steps):
-            timeline.record(db, step, boot_id=self._clock.boot_id())
+        standing, boot_id = self._time.standing(), self._clock.boot_id()
+        for step in tuple(self._time.untold):
+            timeline.record(db, step, boot_id=boot_id)
+        timeline.keep(db, boot_id, standing)
+
+    def _settled(self) -> float:
+        """Queue time for reading rows: with every step that moved it booked before they are."""
+        now, seen = self.now(), self._time.seen
+        if seen != self._booked:
+            with self._store.write() as db:
+                self._book(db)
+            self._booked = seen
+        return now
 
     def _flushed(self, ids: Sequence[int], fate: str) -> int:
         """Delete items and count them as flushed, in one transaction."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Set as AbstractSet
 
-from edge_agent.cloud_sync import rows, selection
+from edge_agent.cloud_sync import correction, rows, selection
 from edge_agent.cloud_sync.store import Store
 from edge_agent.types import Priority
 
@@ -18,11 +18,11 @@ _LOOK_ROWS = 20_000
 
 _HEAD = """
 SELECT id FROM sync_queue
-WHERE priority = ? AND next_retry_at <= ? AND created_at + ttl_seconds <= ? LIMIT ?
+WHERE priority = ? AND next_retry_at <= ? AND created_at + {shift} + ttl_seconds <= ? LIMIT ?
 """
 _SLICE_END = "SELECT max(id) FROM (SELECT id FROM sync_queue WHERE id > ? ORDER BY id LIMIT ?)"
 _IN_SLICE = """
-SELECT id FROM sync_queue WHERE id > ? AND id <= ? AND created_at + ttl_seconds <= ?
+SELECT id FROM sync_queue WHERE id > ? AND id <= ? AND created_at + {shift} + ttl_seconds <= ?
 """
 
 
@@ -53,7 +53,9 @@ class Expiry:
             start = self._cursor
             end = db.execute(_SLICE_END, (start, _LOOK_ROWS)).fetchone()[0]
             if end is not None:
-                found = db.execute(_IN_SLICE, (start, end, now)).fetchall()
+                found = db.execute(
+                    _IN_SLICE.format(shift=correction.shift(db)), (start, end, now)
+                ).fetchall()
                 expired |= {number for (number,) in found}
         going = sorted(expired - spare)
         # What is more than fits one transaction is looked at again.
@@ -68,10 +70,11 @@ class Expiry:
 
 def _at_the_heads(db: sqlite3.Connection, now: float) -> set[int]:
     """Expired rows that the index leads to at once, up to a slice of each priority."""
+    query = _HEAD.format(shift=correction.shift(db))
     return {
         number
         for priority in Priority
         for (number,) in db.execute(
-            _HEAD, (priority.value, selection.expired_until(db, priority, now), now, SLICE_ROWS)
+            query, (priority.value, selection.expired_until(db, priority, now), now, SLICE_ROWS)
         )
     }

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from edge_agent.cloud_sync import door, ledger
+from edge_agent.cloud_sync import correction, door, ledger
 from edge_agent.types import NEVER_S, Priority, Submission
 
 #: Ids in one statement: far below SQLite's limit on parameters (32,766 in 3.40).
@@ -68,9 +68,12 @@ def remove(db: sqlite3.Connection, ids: Sequence[int], fate: str) -> int:
 
 def put_off(db: sqlite3.Connection, ids: Sequence[int], due: float) -> int:
     """Make rows eligible at queue time ``due`` and count the try; returns how many there were."""
+    # What a step has still to move must be due when it has moved.
+    shift = correction.shift(db)
     return sum(
         db.execute(
-            f"UPDATE sync_queue SET retry_count = retry_count + 1, next_retry_at = ? WHERE {where}",
+            "UPDATE sync_queue SET retry_count = retry_count + 1,"
+            f" next_retry_at = max(? - {shift}, created_at) WHERE {where}",
             (due, *numbers),
         ).rowcount
         for where, numbers in _slices(ids)

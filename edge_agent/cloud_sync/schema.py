@@ -77,6 +77,10 @@ CREATE TABLE clock_steps (
     excepted TEXT NOT NULL DEFAULT '[]',
     done_to INTEGER
 );
+-- Rows that a request carried before the clock was right: the server may have them as they are.
+CREATE TABLE requested (
+    id INTEGER PRIMARY KEY
+);
 -- The last changes of state that a person would ask about.
 CREATE TABLE state_changes (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

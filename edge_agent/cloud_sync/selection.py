@@ -14,7 +14,7 @@ import math
 import sqlite3
 from collections.abc import Sequence
 
-from edge_agent.cloud_sync import origin
+from edge_agent.cloud_sync import correction, origin
 from edge_agent.cloud_sync.batch import ITEM_OVERHEAD_BYTES, Batch, Row
 from edge_agent.cloud_sync.ledger import set_setting, setting
 from edge_agent.cloud_sync.rows import NewRow
@@ -24,10 +24,11 @@ from edge_agent.types import Priority
 FRESH_S = 60.0
 
 _ELIGIBLE = """
-SELECT id, payload, priority, created_at, ttl_seconds, retry_count, next_retry_at
+SELECT id, payload, created_at + {shift}, ttl_seconds, retry_count, next_retry_at + {shift}
 FROM sync_queue
-WHERE priority = ? AND next_retry_at > ? AND next_retry_at <= ? AND created_at + ttl_seconds > ?
-ORDER BY next_retry_at, id LIMIT ?
+WHERE priority = ?1 AND next_retry_at > ?2 AND next_retry_at <= ?3
+  AND next_retry_at + {shift} <= ?3 AND created_at + {shift} + ttl_seconds > ?3
+ORDER BY next_retry_at, id LIMIT ?4
 """
 
 
@@ -46,8 +47,11 @@ def _longest_ttl(priority: Priority) -> str:
 
 
 def expired_until(db: sqlite3.Connection, priority: Priority, now: float) -> float:
-    """The ``next_retry_at`` up to which every row of a priority has outlived its TTL."""
-    return now - setting(db, _longest_ttl(priority))
+    """The ``next_retry_at`` up to which every row of a priority has outlived its TTL.
+
+    Lower by what stored times have still to move: nothing uncorrected is passed over.
+    """
+    return now - setting(db, _longest_ttl(priority)) - correction.longest_shift(db)
 
 
 def eligible(
@@ -58,13 +62,17 @@ def eligible(
 ) -> list[Row]:
     """Up to ``limit`` rows (-1: all) that may be sent now, by priority, then as queued."""
     rows: list[Row] = []
+    # What is uncorrected has the lower ids and times: the order of the index is right for all.
+    query = _ELIGIBLE.format(shift=correction.shift(db))
+    corrections = correction.Corrections(db)
     for priority in priorities:
         if len(rows) == limit:
             break
         bound = expired_until(db, priority, now)
-        found = db.execute(_ELIGIBLE, (priority.value, bound, now, now, max(limit - len(rows), -1)))
+        found = db.execute(query, (priority.value, bound, now, max(limit - len(rows), -1)))
         rows.extend(
-            Row(number, text, priority, *rest) for number, text, _, *rest in found.fetchall()
+            Row(number, corrections.payload(number, text), priority, *rest)
+            for number, text, *rest in found.fetchall()
         )
     return rows
 

@@ -10,14 +10,20 @@ clock it is the wall clock.
 from __future__ import annotations
 
 import dataclasses
+import json
 import sqlite3
 import threading
+from collections import deque
+from collections.abc import Iterable
 
 from edge_agent.clock import Clock
-from edge_agent.cloud_sync import schema
+from edge_agent.cloud_sync import correction, schema
+from edge_agent.cloud_sync.rows import NewRow
 
 #: A smaller change of wall clock against monotonic time is the kernel's slewing, not a step.
 SMALLEST_STEP_S = 1.0
+#: Steps kept for a program that never asks for them: the last ones.
+MOST_STEPS = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,23 +40,49 @@ class Step:
     seen_at: float
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a boot's queue time stands; kept in the file for a restart in the same boot."""
+
+    #: queue time less monotonic time
+    ahead_s: float
+    #: wall clock less monotonic time, as of the last step
+    wall_offset_s: float
+    #: whether this boot's first synchronisation is behind us
+    synchronized: bool
+
+
 class QueueTime:
     """Queue time for one opened queue. Thread-safe."""
 
-    def __init__(self, clock: Clock, *, given_out: float) -> None:
+    def __init__(self, clock: Clock, *, given_out: float, former: Standing | None = None) -> None:
         """Start the clock.
 
         Args:
             clock: the machine's.
             given_out: the greatest queue time a row in the file bears; 0.0 in an empty file.
+            former: where it stood when the file was closed, if that was in this boot. A step of
+                the wall clock since then is found at the first look.
         """
         self._clock = clock
         self._lock = threading.Lock()
         monotonic = clock.monotonic()
         wall = clock.wall()
-        self._ahead_s = max(wall, given_out) - monotonic
-        self._wall_offset_s = wall - monotonic
-        self._was_synchronized = clock.synchronized()
+        start = former or Standing(wall - monotonic, wall - monotonic, clock.synchronized())
+        self._ahead_s = max(start.ahead_s, given_out - monotonic)
+        self._wall_offset_s = start.wall_offset_s
+        self._was_synchronized = start.synchronized
+        if start.synchronized:
+            clock.trust()
+        #: steps that nobody has been told of, oldest first
+        self.untold: deque[Step] = deque(maxlen=MOST_STEPS)
+        #: how many steps were seen; counted before queue time moves
+        self.seen = 0
+
+    def standing(self) -> Standing:
+        """Where it stands, to be kept."""
+        with self._lock:
+            return Standing(self._ahead_s, self._wall_offset_s, self._was_synchronized)
 
     def now(self) -> float:
         """Queue time, Unix seconds; never less than an earlier answer."""
@@ -63,33 +95,54 @@ class QueueTime:
             the step, told once; None while there is none.
         """
         with self._lock:
+            # Before the offset: a flag that follows a step must not be seen before the step is.
+            synchronized = self._clock.synchronized()
             monotonic = self._clock.monotonic()
             offset = self._clock.wall() - monotonic
             moved = offset - self._wall_offset_s
             if abs(moved) <= SMALLEST_STEP_S:
-                self._was_synchronized = self._clock.synchronized()
+                self._was_synchronized = synchronized
                 return None
             self._wall_offset_s = offset
             # As of the last look: a time service sets the clock and at once puts up its flag.
             first, self._was_synchronized = not self._was_synchronized, True
             jump = max(0.0, offset - self._ahead_s) if first else 0.0
+            step = Step(moved, jump, first, seen_at=monotonic + self._ahead_s + jump)
+            self.untold.append(step)
+            self.seen += 1
             self._ahead_s += jump
             # Somebody set the clock: as good a sign as a time service's flag.
             self._clock.trust()
-            return Step(moved, jump, first, seen_at=monotonic + self._ahead_s)
+            return step
 
 
-#: A boot has one first synchronisation.
-_KNOWN = "SELECT 1 FROM clock_steps WHERE boot_id = ?"
+_KEPT = "queue_time"
+
+
+def former(db: sqlite3.Connection, boot_id: str) -> Standing | None:
+    """What `keep` kept in this boot; None where that was another, or nobody can tell."""
+    row = db.execute("SELECT value FROM settings WHERE name = ?", (_KEPT,)).fetchone()
+    kept_in, *rest = json.loads(row[0]) if row else ("",)
+    return Standing(*rest) if kept_in == boot_id != "unknown" else None
+
+
+def keep(db: sqlite3.Connection, boot_id: str, standing: Standing) -> None:
+    """Keep where queue time stands; writes only what is new."""
+    text = json.dumps([boot_id, *dataclasses.astuple(standing)])
+    db.execute(
+        "INSERT INTO settings VALUES (?1, ?2)"
+        " ON CONFLICT(name) DO UPDATE SET value = ?2 WHERE value != ?2",
+        (_KEPT, text),
+    )
 
 
 def record(db: sqlite3.Connection, step: Step, *, boot_id: str) -> None:
     """Keep what a step means for rows taken before the clock was right, to be applied to them.
 
-    Nothing is kept where there are no such rows. Idempotent: asks the file, because a transaction
-    that failed left nothing there.
+    Nothing is kept where there are no such rows. Idempotent: what was booked is marked in the file
+    as known, because a transaction that failed left nothing there.
     """
-    if not step.first or db.execute(_KNOWN, (boot_id,)).fetchone():
+    if not step.first:
         return
     first, boot_first = db.execute(
         "SELECT min(first_id), min(CASE WHEN boot_id = ? THEN first_id END) FROM origins"
@@ -98,16 +151,31 @@ def record(db: sqlite3.Connection, step: Step, *, boot_id: str) -> None:
     ).fetchone()
     last = schema.sequence(db)
     if first is not None and last >= first:
+        stamped = boot_first or last + 1
+        excepted = json.dumps(correction.requested(db, stamped))
         db.execute(
             "INSERT INTO clock_steps(boot_id, seen_at, first_id, last_id, boot_first_id,"
-            " queue_jump_s, wall_step_s) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (boot_id, step.seen_at, first, last, boot_first or last + 1, step.queue_s, step.wall_s),
+            " queue_jump_s, wall_step_s, excepted) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (boot_id, step.seen_at, first, last, stamped, step.queue_s, step.wall_s, excepted),
         )
+    mark_synchronized(db)
 
 
-def mark_synchronized(db: sqlite3.Connection, boot_id: str) -> None:
-    """Keep that from the next id on this boot's clock was right."""
+def caught_up(row: NewRow, untold: Iterable[Step]) -> NewRow:
+    """A row from somebody who was not yet told of these steps: he stamped it before the first."""
+    for step in untold:
+        if step.first:
+            row = row._replace(payload=correction.moved_text(row.payload, step.wall_s))
+    return row
+
+
+def mark_synchronized(db: sqlite3.Connection) -> None:
+    """Keep that from the next id on the clock was right; of rows before it, no more will be known.
+
+    That holds for earlier boots too: a later step is none of theirs.
+    """
     db.execute(
-        "UPDATE origins SET synced_from_id = ? WHERE boot_id = ? AND synced_from_id IS NULL",
-        (schema.sequence(db) + 1, boot_id),
+        "UPDATE origins SET synced_from_id = ? WHERE synced_from_id IS NULL",
+        (schema.sequence(db) + 1,),
     )
+    db.execute("DELETE FROM requested")

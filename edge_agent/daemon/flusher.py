@@ -193,6 +193,7 @@ class Flusher:
         wait_s = 0.0 if batch in self._frozen else self._wait_s(batch)
         if wait_s > 0.0:
             return now + wait_s
+        self._queue.note_request(batch.ids)
         self._settle(batch, uploader.send(batch))
         self._pay()
         return max(self.link.next_try, now)
@@ -209,6 +210,7 @@ class Flusher:
         self._urgent_after, self._urgent_id = now + URGENT_EVERY_S, newest
         if self._frozen and self._frozen[0].most_urgent is Priority.CRITICAL:
             batch = self._frozen[0]
+        self._queue.note_request(batch.ids)
         self._settle(batch, uploader.send(batch), urgent=True)
         self._pay()
         return self.link.next_try

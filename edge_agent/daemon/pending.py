@@ -5,10 +5,12 @@ Bounded: while the store is down the oldest telemetry goes first, and is counted
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import deque
 from collections.abc import Callable
 
+from edge_agent.cloud_sync.correction import moved
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.daemon.journal import Say
 from edge_agent.errors import PayloadError, StoreError
@@ -79,6 +81,15 @@ class Pending:
         if now >= self._due and self._waiting:
             self.commit(now)
         return self._due
+
+    def correct(self, wall_step_s: float) -> None:
+        """Move the times of what was read before the clock was set by ``wall_step_s``."""
+        self._waiting = deque(
+            dataclasses.replace(
+                submission, payload=moved(submission.payload, wall_step_s) or submission.payload
+            )
+            for submission in self._waiting
+        )
 
     def inherit(self, former: Pending, now: float) -> None:
         """Take over what another one could not commit: the configuration was reloaded."""

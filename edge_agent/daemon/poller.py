@@ -126,7 +126,7 @@ class Poller:
         Returns:
             when to be called next, monotonic seconds; earlier when a reader has a result.
         """
-        self._tell_steps()
+        self._tell_steps(now)
         while self._due and self._due[0][0] <= now:
             due, _, slot, fetch = heapq.heappop(self._due)
             self._begin(slot, due, now, fetch=fetch)
@@ -248,14 +248,19 @@ class Poller:
         self.read_total += 1
         self._pending.add(Submission(reading.to_dict(), priority, self._ttl_s[priority]), now)
 
-    def _tell_steps(self) -> None:
+    def _tell_steps(self, now: float) -> None:
         """Have the queue look at the clock, which writes; sensors are read whether it can or not.
 
-        While the store is down it is not asked: it keeps the steps it sees until it is.
+        While the store is down it is not asked: it keeps the steps it sees until it is, and
+        corrects what is handed to it before that.
         """
+        # What other threads stamped before a step must be there to be corrected.
+        self._take_offered(now)
         if self._pending.trouble:
             return
         with contextlib.suppress(StoreError):
             for step in self._queue.tick():
+                if step.first:
+                    self._pending.correct(step.wall_s)
                 line = event("clock_step", wall_s=round(step.wall_s, 1), first=step.first)
                 self._say(NOTICE, line)

@@ -187,7 +187,42 @@ def test_agent_restart_and_power_cut_in_an_outage_lose_nothing_that_was_committe
     assert _in_order(server.taken.items())
     assert len({queue_id for queue_id, _ in server.taken}) == 3
     marks = [reading["metadata"].get("clock") for reading in server.taken.values()]
-    assert marks.count("unsynced") > 400
+    assert marks.count("corrected") > 400
     assert marks[-1] is None
+    assert "unsynced" not in marks
     assert third.told.about("clock_step") == ["clock_step wall_s=259200 first=yes"]
     third.queue.close()
+
+
+def test_agent_that_starts_behind_delivers_readings_with_the_right_time(tmp_path: Path) -> None:
+    """A Pi boots thirty days behind, loses its agent twice, and NTP answers: all times are right.
+
+    What a request carried before that stays as it was sent, byte for byte.
+    """
+    right = FakeClock()
+    clock = FakeClock(right.wall() - 30 * 86_400, synchronized=False)
+    network = Network(clock, seed=3)
+    network.outages, network.loses_answers = [(0.0, 1e9)], 0
+    path = tmp_path / "q.db"
+    for _ in range(2):
+        agent = Agent(path, clock, network)
+        agent.run(605)
+        agent.cut_power()
+        right.advance(clock.monotonic() - right.monotonic())
+    # Nothing runs while the clock is set.
+    clock.step(30 * 86_400)
+    network.outages = []
+    agent = Agent(path, clock, network)
+    agent.run(HOUR_S)
+    agent.finish()
+    books, server = agent.queue.ledger(), network.server
+    assert books.closes
+    assert (books.queued, books.expired, books.dead) == (0, 0, 0)
+    assert agent.told.about("clock_step") == ["clock_step wall_s=2592000 first=yes"]
+    wrong = [r for r in server.taken.values() if r["metadata"].get("clock") == "unsynced"]
+    others = [r for r in server.taken.values() if r["metadata"].get("clock") != "unsynced"]
+    assert 0 < len(wrong) <= 100
+    assert all(r["timestamp"] < right.wall() - 29 * 86_400 for r in wrong)
+    assert sum(r["metadata"].get("clock") == "corrected" for r in others) > 300
+    assert all(right.wall() - 1300 <= r["timestamp"] <= clock.wall() for r in others)
+    agent.queue.close()

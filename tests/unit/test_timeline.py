@@ -103,7 +103,7 @@ def test_queue_records_the_first_step_for_the_rows_before_it(
         unsynced.step(60.0)
         assert [step.first for step in queue.tick()] == [False]
         assert len(records(queue)) == 1
-        assert _read(queue.path, "SELECT synced_from_id FROM origins WHERE first_id = 1") == [(4,)]
+        assert _read(queue.path, "SELECT synced_from_id FROM origins WHERE first_id = 1") == [(3,)]
 
 
 def test_queue_tick_that_cannot_write_tells_the_step_at_the_next_turn(

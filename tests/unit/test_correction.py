@@ -1,0 +1,237 @@
+"""Readings taken before the clock was right: their age stays, their times become true."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.clock import FakeClock
+from fakes.told import Told
+
+from edge_agent.cloud_sync import correction
+from edge_agent.cloud_sync.queue import CloudSyncQueue
+from edge_agent.daemon.pending import Pending
+from edge_agent.types import Submission
+
+DAY_S = 86_400.0
+STEP_S = 3 * DAY_S
+
+
+def reading(at: float, **metadata: Any) -> dict[str, Any]:
+    return {"sensor_name": "t", "timestamp": at, "metadata": {"clock": "unsynced", **metadata}}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(synchronized=False)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "q.db"
+
+
+def stored(path: Path, sql: str) -> list[Any]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def seen(queue: CloudSyncQueue) -> list[tuple[int, Any, Any, float]]:
+    """Id, mark, timestamp and age of what may be sent."""
+    return [
+        (i.id, i.payload["metadata"]["clock"], i.payload["timestamp"], queue.now() - i.created_at)
+        for i in queue.dequeue(100)
+    ]
+
+
+def test_moved_reading_has_its_times_moved_and_says_so() -> None:
+    """``timestamp``, and a window's ``from`` and ``to``; what is no number stays."""
+    old = {"timestamp": 10, "value": 3, "metadata": {"clock": "unsynced", "from": 1.5, "to": "x"}}
+    assert correction.moved(old, 100.0) == {
+        "timestamp": 110.0,
+        "value": 3,
+        "metadata": {"clock": "corrected", "from": 101.5, "to": "x"},
+    }
+    assert old["timestamp"] == 10
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"timestamp": 1.0},
+        {"timestamp": 1.0, "metadata": {"clock": "corrected"}},
+        {"timestamp": 1.0, "clock": "unsynced"},
+        {"timestamp": 1.0, "metadata": "unsynced"},
+    ],
+)
+def test_moved_leaves_what_has_no_mark(payload: dict[str, Any]) -> None:
+    """A program's own payloads never change."""
+    assert correction.moved(payload, 100.0) is None
+
+
+@pytest.mark.parametrize("step_s", [STEP_S, -STEP_S])
+def test_step_corrects_on_reading_and_the_same_after_rewriting(
+    path: Path, clock: FakeClock, step_s: float
+) -> None:
+    """What is read does not change while it is rewritten; then the record goes."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        born = clock.wall()
+        queue.enqueue(reading(born), ttl_seconds=100)
+        clock.advance(50)
+        queue.enqueue({"timestamp": born, "metadata": {"clock": "mine"}}, ttl_seconds=100)
+        clock.step(step_s)
+        expected = [(1, "corrected", born + step_s, 50.0), (2, "mine", born, 0.0)]
+        assert seen(queue) == expected
+        body = queue.next_batch(9, 1 << 20).body()  # type: ignore[union-attr]
+        assert '"unsynced"' in stored(path, "SELECT payload FROM sync_queue")[0][0]
+        assert queue.oldest_s() == 50.0
+        assert queue.upkeep() == 0
+        assert stored(path, "SELECT * FROM clock_steps") == []
+        assert '"corrected"' in stored(path, "SELECT payload FROM sync_queue")[0][0]
+        assert seen(queue) == expected
+        assert queue.next_batch(9, 1 << 20).body() == body  # type: ignore[union-attr]
+        clock.advance(50)
+        assert queue.upkeep() == 1
+
+
+def test_rewriting_goes_on_after_a_restart_newest_first(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of it everything is read corrected and in order."""
+    monkeypatch.setattr(correction, "SLICE_ROWS", 2)
+    monkeypatch.setattr(correction, "_SLICES", 1)
+    queue = CloudSyncQueue(path, clock=clock)
+    for _ in range(5):
+        queue.enqueue(reading(clock.wall()), ttl_seconds=100)
+        clock.advance(10)
+    clock.step(STEP_S)
+    expected = seen(queue)
+    assert [number for number, *_ in expected] == [1, 2, 3, 4, 5]
+    assert [age for *_, age in expected] == [50.0, 40.0, 30.0, 20.0, 10.0]
+    for done_to in (4, 2, 1):
+        queue.upkeep()
+        assert stored(path, "SELECT done_to FROM clock_steps") == [(done_to,)]
+        queue.close()
+        queue = CloudSyncQueue(path, clock=clock)
+        assert seen(queue) == expected
+    queue.upkeep()
+    assert stored(path, "SELECT * FROM clock_steps") == []
+    assert seen(queue) == expected
+    queue.close()
+
+
+def test_step_moves_earlier_boots_ages_but_not_their_payloads(path: Path, clock: FakeClock) -> None:
+    """How wrong an earlier boot's clock was, nobody knows; a later step is not theirs."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        first = clock.wall()
+        queue.enqueue(reading(first), ttl_seconds=1000)
+    clock.reboot(wall=first)
+    with CloudSyncQueue(path, clock=clock) as queue:
+        clock.advance(5)
+        queue.enqueue(reading(clock.wall()), ttl_seconds=1000)
+        clock.step(STEP_S)
+        expected = [(1, "unsynced", first, 5.0), (2, "corrected", first + 5 + STEP_S, 0.0)]
+        assert seen(queue) == expected
+    clock.reboot(wall=clock.wall() - 7)
+    with CloudSyncQueue(path, clock=clock) as queue:
+        clock.step(DAY_S)
+        assert queue.tick()[0].first
+        assert len(stored(path, "SELECT * FROM clock_steps")) == 1
+
+
+def test_step_while_the_agent_was_down_is_found_at_start(path: Path, clock: FakeClock) -> None:
+    """Also where the time service's flag is up by then; a second opening finds nothing more."""
+    born = clock.wall()
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue(reading(born), ttl_seconds=100)
+    clock.advance(5)
+    clock.step(STEP_S)
+    clock.trust()
+    for steps in (1, 0):
+        with CloudSyncQueue(path, clock=clock) as queue:
+            assert seen(queue) == [(1, "corrected", born + STEP_S, 5.0)]
+            assert len(queue.tick()) == steps
+
+
+def test_second_step_of_a_boot_moves_nothing_even_after_a_restart(
+    path: Path, clock: FakeClock
+) -> None:
+    """Without a flag, the file remembers that this boot's clock was set."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue(reading(clock.wall()), ttl_seconds=100)
+        clock.step(STEP_S)
+        queue.enqueue(reading(clock.wall()), ttl_seconds=100)
+    clock._synchronized = False
+    clock.step(STEP_S)
+    with CloudSyncQueue(path, clock=clock) as queue:
+        assert [step.first for step in queue.tick()] == [False]
+        assert [age for *_, age in seen(queue)] == [0.0, 0.0]
+
+
+def test_payload_that_the_server_may_have_stays(path: Path, clock: FakeClock) -> None:
+    """A nacked row's, and one whose request was about to go; their age moves."""
+    born = clock.wall()
+    with CloudSyncQueue(path, clock=clock) as queue:
+        for _ in range(3):
+            queue.enqueue(reading(born), ttl_seconds=1000)
+        queue.nack([1], 0)
+        queue.note_request([2])
+    with CloudSyncQueue(path, clock=clock) as queue:
+        clock.step(STEP_S)
+        expected = [
+            (1, "unsynced", born, 0.0),
+            (2, "unsynced", born, 0.0),
+            (3, "corrected", born + STEP_S, 0.0),
+        ]
+        assert seen(queue) == expected
+        queue.nack([3], 30)
+        queue.upkeep()
+        clock.advance(30)
+        assert [(number, mark) for number, mark, *_ in seen(queue)] == [
+            (1, "unsynced"),
+            (2, "unsynced"),
+            (3, "corrected"),
+        ]
+
+
+def test_note_request_writes_nothing_once_the_clock_is_right(path: Path) -> None:
+    """No cost for the rest of the boot."""
+    with CloudSyncQueue(path, clock=FakeClock()) as queue:
+        queue.enqueue({})
+        queue.note_request([1])
+        assert stored(path, "SELECT * FROM requested") == []
+
+
+def test_nack_of_an_uncorrected_row_is_due_in_time(path: Path, clock: FakeClock) -> None:
+    """Before and after it is rewritten."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue(reading(clock.wall()))
+        clock.step(STEP_S)
+        queue.nack([1], 60)
+        assert seen(queue) == []
+        clock.advance(60)
+        assert len(seen(queue)) == 1
+        queue.upkeep()
+        assert len(seen(queue)) == 1
+
+
+def test_pending_readings_are_corrected_by_whoever_learns_of_the_step_first(
+    path: Path, clock: FakeClock
+) -> None:
+    """The poller, told by ``tick``; or the queue, at a commit that comes before it."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        pending = Pending(queue, commit_interval_s=1, say=Told(), committed=lambda: None)
+        born = clock.wall()
+        pending.add(Submission(reading(born)), 0.0)
+        clock.step(STEP_S)
+        pending.commit(0.0)
+        (step,) = queue.tick()
+        pending.add(Submission(reading(born)), 0.0)
+        pending.correct(step.wall_s)
+        pending.commit(0.0)
+        assert [row[1:3] for row in seen(queue)] == [("corrected", born + STEP_S)] * 2
