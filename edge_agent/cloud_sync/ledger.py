@@ -46,6 +46,11 @@ def post(db: sqlite3.Connection, entry: str, items: int) -> None:
         db.execute("UPDATE ledger SET items = items + ? WHERE entry = ?", (items, entry))
 
 
+def entry(db: sqlite3.Connection, name: str) -> int:
+    """What is booked under one entry."""
+    return int(db.execute("SELECT items FROM ledger WHERE entry = ?", (name,)).fetchone()[0])
+
+
 def read(db: sqlite3.Connection) -> Ledger:
     """The books as this transaction sees them; counts the rows that are queued."""
     base = int(setting(db, "sequence_base"))

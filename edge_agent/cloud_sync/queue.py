@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Self
 
 from edge_agent.clock import Clock, SystemClock
-from edge_agent.cloud_sync import census, correction, ledger, rows, schema, selection, timeline
+from edge_agent.cloud_sync import (
+    bounds,
+    census,
+    correction,
+    gaps,
+    ledger,
+    limits,
+    rows,
+    selection,
+    timeline,
+)
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.flock import FlusherLock
 from edge_agent.cloud_sync.flush import flush_all
@@ -25,6 +35,7 @@ from edge_agent.cloud_sync.origin import Origin
 from edge_agent.cloud_sync.retention import Expiry
 from edge_agent.cloud_sync.store import Store
 from edge_agent.cloud_sync.timeline import QueueTime, Step
+from edge_agent.errors import QueueFull
 from edge_agent.types import Priority, Submission
 
 __all__ = ["CloudSyncQueue", "Priority", "QueueItem"]
@@ -46,6 +57,10 @@ class CloudSyncQueue(Inspection):
         durability: str = "full",
         device_id: str = "",
         clock: Clock | None = None,
+        max_size_bytes: int = limits.MAX_SIZE_BYTES,
+        min_free_disk_bytes: int = limits.MIN_FREE_DISK_BYTES,
+        when_full: str = "thin",
+        free_bytes: Callable[[Path], int] = limits.free_bytes,
     ) -> None:
         """Open the queue; file and directory are made where they are not.
 
@@ -54,16 +69,23 @@ class CloudSyncQueue(Inspection):
             durability: ``full`` or ``normal``.
             device_id: whom new rows belong to, for the server.
             clock: another than this machine's, for simulations.
+            max_size_bytes: what rows, log, dead letters and files set aside may occupy together.
+            min_free_disk_bytes: with less than that free on the disk, the file does not grow.
+            when_full: ``thin``, ``shed`` or ``reject``.
+            free_bytes: tells what is free in a directory; another than this machine's, for tests.
 
         Raises:
-            ValueError: ``durability`` is neither word.
+            ValueError: ``durability`` or ``when_full`` is none of its words, or a size is none.
             StoreError: the file cannot be used.
         """
         if durability not in ("full", "normal"):
             raise ValueError(f"durability is {durability!r}; it is 'full' or 'normal'")
         self.path = Path(db_path).absolute()
         self._clock = clock or SystemClock()
-        self._store = Store(self.path, durability=durability)
+        bound = limits.Limits(max_size_bytes, min_free_disk_bytes, when_full)
+        self._store: Store = bounds.open_store(self.path, bound, durability=durability)
+        #: the limits, kept; and what that has cost since the file was opened
+        self.bounds = bounds.Bounds(self._store, bound, free_bytes)
         self._time = self._queue_time()
         #: how many steps of the clock are known to stand in the file
         self._booked = 0
@@ -100,6 +122,7 @@ class CloudSyncQueue(Inspection):
         Raises:
             PayloadError: refused, nothing was stored.
             ValueError: the TTL is not above 0, or beyond a thousand years.
+            QueueFull: there is no room, and ``when_full`` is ``reject``.
             StoreError: the file could not be written; nothing was stored as far as SQLite says.
         """
         return self.enqueue_many([Submission(payload, priority, ttl_seconds)])[0]
@@ -111,20 +134,32 @@ class CloudSyncQueue(Inspection):
             their ids, in order, one after the other without a hole.
 
         Raises:
-            PayloadError, StoreError: as `enqueue`.
+            PayloadError, QueueFull, StoreError: as `enqueue`.
         """
         new = [rows.stored_form(submission) for submission in submissions]
         if not new:
             return []
-        with self._store.write() as db:
-            # The time is taken under the lock, so that no later id is older; and a step of the
-            # clock that it brings to light is booked before the rows that came after it.
-            now = self.now()
-            self._book(db)
-            new = [timeline.caught_up(row, self._time.untold) for row in new]
-            self._origin.register(db)
-            selection.keep_longest_ttls(db, new)
-            return rows.insert(db, new, now)
+        stored = self.bounds.change(
+            lambda db: self.bounds.admit(db, new) or self._insert(db, new), grows=True
+        )
+        # Raised in the transaction, it would undo its own entry in the books.
+        if isinstance(stored, QueueFull):
+            raise stored
+        return stored
+
+    def enqueue_gaps(self, reading_of: Callable[[gaps.Gap], Submission]) -> list[gaps.Gap]:
+        """Queue what `bounds` took as readings, once there is room; some of them a call.
+
+        In the transaction that stores them they are forgotten. Returns which they were.
+        """
+
+        def tell(db: sqlite3.Connection) -> list[gaps.Gap]:
+            taken = gaps.take(db)
+            if taken:
+                self._insert(db, [rows.stored_form(reading_of(gap)) for gap in taken])
+            return taken
+
+        return self.bounds.change(tell) if self.bounds.roomy else []
 
     # -- out -----------------------------------------------------------------------------------
 
@@ -156,7 +191,9 @@ class CloudSyncQueue(Inspection):
         priorities = (Priority.CRITICAL,) if critical_only else tuple(Priority)
         now = self._settled()
         with self._store.read() as db:
-            return selection.next_batch(db, now, limit, max_bytes, priorities)
+            batch = selection.next_batch(db, now, limit, max_bytes, priorities)
+        self.bounds.on_their_way(batch.ids if batch else ())
+        return batch
 
     def all_batches(self) -> list[Batch]:
         """Everything that may be sent now, a batch for each ``queue_id``; all of it in memory."""
@@ -175,8 +212,7 @@ class CloudSyncQueue(Inspection):
 
     def ack(self, ids: Sequence[int]) -> int:
         """Delete delivered items. Returns how many rows that were."""
-        with self._store.write() as db:
-            return rows.remove(db, ids, "delivered")
+        return self.bounds.change(lambda db: rows.remove(db, ids, "delivered"))
 
     def ack_sent(self, ids: Sequence[int]) -> int:
         """As `ack`, and counts the items as sent today, in the same transaction."""
@@ -191,11 +227,15 @@ class CloudSyncQueue(Inspection):
 
         ``retry_count`` goes up by one; it is information, never a sentence. Returns how many rows.
         """
-        with self._store.write() as db:
+        # Never before now: a row's next try is not before its birth (see `selection`).
+        delay_s = max(0.0, retry_delay_seconds)
+
+        def put_off(db: sqlite3.Connection) -> int:
             now = self.now()
             self._book(db)
-            # Never before now: a row's next try is not before its birth (see `selection`).
-            return rows.put_off(db, ids, now + max(0.0, retry_delay_seconds))
+            return rows.put_off(db, ids, now + delay_s)
+
+        return self.bounds.change(put_off)
 
     def dead_letter(self, ids: Sequence[int], reason: str) -> int:
         """Set condemned items aside, each with the answer that condemned it.
@@ -203,8 +243,7 @@ class CloudSyncQueue(Inspection):
         Returns:
             how many rows that were.
         """
-        with self._store.write() as db:
-            return rows.bury(db, ids, self.now(), reason)
+        return self.bounds.change(lambda db: rows.bury(db, ids, self.now(), reason))
 
     def maybe_flush(self, uploader: Any = None) -> int:
         """Send everything that may be sent now as one batch, and settle it.
@@ -277,18 +316,19 @@ class CloudSyncQueue(Inspection):
         return purged
 
     def upkeep(self, spare: AbstractSet[int] = frozenset()) -> int:
-        """One slice of housekeeping: expire, correct, fold the log into the file. For the flusher.
+        """One slice of housekeeping: expire, correct, make room, fold the log away.
+
+        For the flusher.
 
         Args:
-            spare: ids of rows that are on their way and must not expire.
+            spare: ids of rows that are on their way and must stay as they are.
 
         Returns:
             how many rows expired; with `retention.SLICE_ROWS` or more there may be others.
         """
         gone, _ = self._expiry.sweep(self._settled(), spare)
         correction.rewrite(self._store)
-        if self._store.log_bytes() > schema.LOG_LIMIT_BYTES:
-            self._store.checkpoint()
+        self.bounds.upkeep(spare)
         return gone
 
     def release_retries(self) -> int:
@@ -322,6 +362,17 @@ class CloudSyncQueue(Inspection):
 
     # -- inside --------------------------------------------------------------------------------
 
+    def _insert(self, db: sqlite3.Connection, new: Sequence[rows.NewRow]) -> list[int]:
+        """Store rows in the caller's transaction."""
+        # The time is taken under the lock, so that no later id is older; and a step of the
+        # clock that it brings to light is booked before the rows that came after it.
+        now = self.now()
+        self._book(db)
+        new = [timeline.caught_up(row, self._time.untold) for row in new]
+        self._origin.register(db)
+        selection.keep_longest_ttls(db, new)
+        return rows.insert(db, new, now)
+
     def _queue_time(self) -> QueueTime:
         """Queue time as the file knows it; a file that cannot say is closed again."""
         try:
@@ -350,8 +401,11 @@ class CloudSyncQueue(Inspection):
 
     def _flushed(self, ids: Sequence[int], fate: str) -> int:
         """Delete items and count them as flushed, in one transaction."""
-        with self._store.write() as db:
+
+        def settle(db: sqlite3.Connection) -> int:
             gone = rows.remove(db, ids, fate)
             ledger.add_amount(db, ledger.ITEMS_DAY, self._today(), gone)
             ledger.set_setting(db, ledger.LAST_FLUSH, self._clock.wall())
-        return gone
+            return gone
+
+        return self.bounds.change(settle)

@@ -58,12 +58,36 @@ def insert(db: sqlite3.Connection, rows: Sequence[NewRow], now: float) -> list[i
 
 def remove(db: sqlite3.Connection, ids: Sequence[int], fate: str) -> int:
     """Delete rows and book them under ``fate``; returns how many there were."""
-    gone = sum(
+    gone = delete(db, ids)
+    ledger.post(db, fate, gone)
+    return gone
+
+
+def delete(db: sqlite3.Connection, ids: Sequence[int]) -> int:
+    """Delete rows that the caller books, or restores; returns how many there were."""
+    return sum(
         db.execute(f"DELETE FROM sync_queue WHERE {where}", numbers).rowcount
         for where, numbers in _slices(ids)
     )
-    ledger.post(db, fate, gone)
-    return gone
+
+
+def present(db: sqlite3.Connection, ids: Sequence[int]) -> int:
+    """How many of ``ids`` are in the queue."""
+    return sum(
+        int(db.execute(f"SELECT count(*) FROM sync_queue WHERE {where}", numbers).fetchone()[0])
+        for where, numbers in _slices(ids)
+    )
+
+
+def restore(
+    db: sqlite3.Connection, kept: Sequence[tuple[int, str, int, float, int, float]]
+) -> None:
+    """Insert rows (id, payload, priority, created_at, ttl_seconds, next_retry_at) that were out."""
+    db.executemany(
+        "INSERT INTO sync_queue(id, payload, priority, created_at, ttl_seconds, next_retry_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        kept,
+    )
 
 
 def put_off(db: sqlite3.Connection, ids: Sequence[int], due: float) -> int:

@@ -105,6 +105,20 @@ class Store:
             self._check_open()
             self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
+    def limit_log(self, size_bytes: int, backstop_pages: int) -> None:
+        """Let the log shrink to ``size_bytes``, and an insert fold it away at so many pages."""
+        for lock, db in ((self._write_lock, self._writer), (self._read_lock, self._reader)):
+            with lock, _translated(self.path):
+                db.execute(f"PRAGMA journal_size_limit = {size_bytes}").fetchone()
+                db.execute(f"PRAGMA wal_autocheckpoint = {backstop_pages}").fetchone()
+
+    def vacuum(self, pages: int) -> None:
+        """Give up to so many unused pages back to the disk."""
+        with self._write_lock, _translated(self.path):
+            self._check_open()
+            # Through `execute` Python 3.11 steps the statement once, which frees a single page.
+            self._writer.executescript(f"PRAGMA incremental_vacuum({pages})")
+
     def log_bytes(self) -> int:
         """The size of the write-ahead log."""
         return _size(Path(f"{self.path}-wal"))

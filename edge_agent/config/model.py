@@ -85,6 +85,23 @@ class Queue:
         help="Telemetry read within it shares one commit, which spares the card; critical "
         "readings and anomalies are committed at once.",
     )
+    max_size_bytes: int = option(
+        Size(4 * 1024**2, 1024**4),
+        512 * 1024**2,
+        help="What rows, log, dead letters and files set aside may occupy together.",
+    )
+    min_free_disk_bytes: int = option(
+        Size(0, 1024**4),
+        100 * 1024**2,
+        help="Left for the rest of the system: with less than that free the queue stops growing.",
+    )
+    when_full: str = option(
+        Choice(("thin", "shed", "reject")),
+        "thin",
+        help="thin: logs go, then every second reading of the oldest stretch, its neighbour "
+        "standing for it. shed: logs go, then the oldest readings, events after them. reject: "
+        "new readings and logs are refused. Critical readings and anomalies are kept longest.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,6 +36,9 @@ def open_queue(config: model.Config, clock: Clock) -> CloudSyncQueue:
         durability=config.queue.durability,
         device_id=device_id(config.device.id),
         clock=clock,
+        max_size_bytes=config.queue.max_size_bytes,
+        min_free_disk_bytes=config.queue.min_free_disk_bytes,
+        when_full=config.queue.when_full,
     )
 
 
@@ -79,7 +82,13 @@ def make_flusher(
     """The flusher, with a way to the server that nobody has tried yet."""
     upload = config.upload
     link = Link(base_s=upload.retry_delay_s, cap_s=upload.max_retry_delay_s, draw=draw, say=say)
-    settings = FlushSettings(upload.batch_size, upload.max_body_bytes, upload.interval_s)
+    settings = FlushSettings(
+        upload.batch_size,
+        upload.max_body_bytes,
+        upload.interval_s,
+        gap_ttl_s=time_to_live(config)[Priority.LOGS],
+        labels=config.device.labels,
+    )
     return Flusher(queue, uploader, settings, link, clock, say=say)
 
 

@@ -13,7 +13,7 @@ import functools
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync.batch import Batch
@@ -24,6 +24,7 @@ from edge_agent.cloud_sync.verdict import Action, Verdict
 from edge_agent.daemon import link as way
 from edge_agent.daemon.journal import Say
 from edge_agent.daemon.link import Link
+from edge_agent.daemon.losses import Losses
 from edge_agent.errors import StoreError
 from edge_agent.events import NOTICE, event
 from edge_agent.types import Priority
@@ -60,6 +61,10 @@ class FlushSettings:
     max_body_bytes: int = 1 << 20
     #: how long a partial batch of telemetry and logs waits
     interval_s: float = 60.0
+    #: how long a reading keeps that tells of a gap
+    gap_ttl_s: int = 7 * 86_400
+    #: goes into its metadata
+    labels: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Flusher:
@@ -111,6 +116,7 @@ class Flusher:
         self._expired = 0
         self._expiry_due = 0.0
         self._everything_now = False
+        self._losses = Losses(queue, clock, settings.gap_ttl_s, settings.labels, say=say)
 
     def step(self, now: float) -> float:
         """Send one batch if one is due, and do a slice of upkeep.
@@ -171,12 +177,13 @@ class Flusher:
         self._upkeep_due = now + UPKEEP_EVERY_S
         try:
             expired = self._queue.upkeep({number for b in self._frozen for number in b.ids})
+            self._losses.tell(now)
         except StoreError as exc:
             # It can come later, and must not keep a batch from being sent.
             _log.debug(event("upkeep_put_off", reason=exc))
             return
         self._expired += expired
-        if expired >= SLICE_ROWS:
+        if expired >= SLICE_ROWS or self._losses.crowded:
             self._upkeep_due = now
         if self._expired and now >= self._expiry_due:
             self._say(logging.WARNING, event("expired", items=self._expired, why="ttl"))

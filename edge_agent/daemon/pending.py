@@ -13,7 +13,7 @@ from collections.abc import Callable
 from edge_agent.cloud_sync.correction import moved
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.daemon.journal import Say
-from edge_agent.errors import PayloadError, StoreError
+from edge_agent.errors import PayloadError, QueueFull, StoreError
 from edge_agent.events import NOTICE, event
 from edge_agent.types import Priority, Submission
 
@@ -120,6 +120,9 @@ class Pending:
         """Hand everything to the queue in one commit."""
         try:
             self._queue.enqueue_many(self._waiting)
+        except QueueFull as exc:
+            self._keep_urgent(exc)
+            self._queue.enqueue_many(self._waiting)
         except PayloadError:
             self._one_by_one()
         self.committed_total += len(self._waiting)
@@ -134,6 +137,15 @@ class Pending:
             except PayloadError as exc:
                 self._refuse(self._waiting[0], exc)
             self._waiting.popleft()
+
+    def _keep_urgent(self, exc: QueueFull) -> None:
+        """Drop what a full queue refused and has booked; say so the first time."""
+        urgent = [s for s in self._waiting if s.priority <= Priority.ANOMALY]
+        self.dropped_total += len(self._waiting) - len(urgent)
+        self._waiting = deque(urgent)
+        if not self._refused:
+            self._say(logging.WARNING, event("queue_full", reason=exc))
+        self._refused = "queue_full"
 
     def _refuse(self, submission: Submission, exc: PayloadError) -> None:
         """Drop a payload that never can be stored; say so if it is another one than last time."""

@@ -223,8 +223,9 @@ class Supervisor:
             for problem in getattr(exc, "problems", (str(exc),)):
                 self._say(logging.WARNING, event("config_refused", problem=problem))
             return
-        for key in ("path", "durability"):
-            if getattr(config.queue, key) != getattr(self._config.queue, key):
+        for name in ("path", "durability", "max_size_bytes", "min_free_disk_bytes", "when_full"):
+            if getattr(config.queue, name) != getattr(self._config.queue, name):
+                key = name.removesuffix("_bytes")
                 line = event("config_waits", key=f"queue.{key}", do="restart pyvorin-agent")
                 self._say(logging.WARNING, line)
         if config.device.id != self._config.device.id:

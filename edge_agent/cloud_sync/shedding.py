@@ -1,0 +1,104 @@
+"""What goes when room must be made, and in which order.
+
+Logs, then telemetry read at intervals, then events, each oldest first; anomalies and critical
+readings only when nothing else is left.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from edge_agent.cloud_sync import gaps, ledger, rows
+from edge_agent.cloud_sync.thinning import periodic
+from edge_agent.types import Priority
+
+#: Rows shed in one slice of upkeep, and in one emergency in front of an insert.
+SLICE_ROWS = 1_000
+EMERGENCY_ROWS = 100
+
+_NEXT = """
+SELECT id, payload, created_at, next_retry_at FROM sync_queue
+WHERE priority = ? AND (next_retry_at, id) > (?, ?) ORDER BY next_retry_at, id LIMIT ?
+"""
+_START = (-1.0, 0)
+_DEAD_BYTES = "SELECT coalesce(sum(length(payload) + length(reason) + 64), 0) FROM dead_letters"
+_OLDEST_DEAD = """
+SELECT id, payload, created_at FROM dead_letters ORDER BY died_at, id LIMIT ?
+"""
+
+
+class _Row(NamedTuple):
+    """A row that may have to go."""
+
+    id: int
+    payload: str
+    created_at: float
+    next_retry_at: float
+
+
+class Shedder:
+    """Sheds slices; remembers up to where no telemetry read at intervals is left."""
+
+    def __init__(self) -> None:
+        self._passed = _START
+
+    def logs(self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]) -> int:
+        """Shed the oldest logs; returns how many rows went."""
+        return _shed(db, _next(db, Priority.LOGS, _START, most + len(spare)), spare)
+
+    def any(self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]) -> tuple[int, bool]:
+        """Shed the oldest of what matters least.
+
+        Returns:
+            how many rows went, and whether another slice may find more.
+        """
+        gone = self.logs(db, most, spare)
+        if gone:
+            return gone, True
+        looked, gone = self._polled(db, most, spare)
+        if looked:
+            return gone, True
+        for priority in (Priority.TELEMETRY, Priority.ANOMALY, Priority.CRITICAL):
+            gone = _shed(db, _next(db, priority, _START, most + len(spare)), spare)
+            if gone:
+                return gone, True
+        return 0, False
+
+    def _polled(
+        self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]
+    ) -> tuple[int, int]:
+        """Shed telemetry read at intervals; returns how many rows were looked at and went."""
+        looked = _next(db, Priority.TELEMETRY, self._passed, most)
+        if looked:
+            self._passed = (looked[-1].next_retry_at, looked[-1].id)
+        going = [row for row in looked if periodic(json.loads(row.payload))]
+        return len(looked), _shed(db, going, spare)
+
+
+def shed_dead_letters(db: sqlite3.Connection, most_bytes: int) -> int:
+    """Drop a slice of the oldest dead letters while they exceed ``most_bytes``."""
+    if db.execute(_DEAD_BYTES).fetchone()[0] <= most_bytes:
+        return 0
+    going = db.execute(_OLDEST_DEAD, (EMERGENCY_ROWS,)).fetchall()
+    db.executemany("DELETE FROM dead_letters WHERE id = ?", [(number,) for number, *_ in going])
+    gaps.note(db, [gaps.of_payload(text, at, "shed") for _, text, at in going])
+    ledger.post(db, "dead", -len(going))
+    ledger.post(db, "shed", len(going))
+    return len(going)
+
+
+def _next(
+    db: sqlite3.Connection, priority: Priority, after: tuple[float, int], most: int
+) -> list[_Row]:
+    """The oldest rows of a priority beyond a place in its index."""
+    return [_Row(*row) for row in db.execute(_NEXT, (priority.value, *after, most)).fetchall()]
+
+
+def _shed(db: sqlite3.Connection, found: list[_Row], spare: AbstractSet[int]) -> int:
+    """Delete rows, and note the gaps they leave."""
+    going = [row for row in found if row.id not in spare]
+    gaps.note(db, [gaps.of_payload(row.payload, row.created_at, "shed") for row in going])
+    return rows.remove(db, [row.id for row in going], "shed") if going else 0
