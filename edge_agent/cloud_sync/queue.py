@@ -23,6 +23,7 @@ from edge_agent.cloud_sync.inspection import Inspection
 from edge_agent.cloud_sync.item import QueueItem, decoded
 from edge_agent.cloud_sync.memory import Memory
 from edge_agent.cloud_sync.origin import Origin
+from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.cloud_sync.retention import Expiry
 from edge_agent.cloud_sync.store import Store
 from edge_agent.cloud_sync.timeline import QueueTime, Step
@@ -49,6 +50,7 @@ class CloudSyncQueue(Inspection):
         durability: str = "full",
         device_id: str = "",
         clock: Clock | None = None,
+        unattended: bool = False,
     ) -> None:
         """Open the queue; file and directory are made where they are not.
 
@@ -57,23 +59,34 @@ class CloudSyncQueue(Inspection):
             durability: ``full`` or ``normal``.
             device_id: whom new rows belong to, for the server.
             clock: another than this machine's, for simulations.
+            unattended: the daemon's way: a damaged file is set aside and salvaged, one that
+                cannot be used yet is tried again at each call.
 
         Raises:
             ValueError: ``durability`` is neither word.
-            StoreError: the file cannot be used.
+            StoreError: the file cannot be used, and this is not ``unattended``.
         """
         if durability not in ("full", "normal"):
             raise ValueError(f"durability is {durability!r}; it is 'full' or 'normal'")
         self.path = Path(db_path).absolute()
         self._clock = clock or SystemClock()
-        self._store = Store(self.path, durability=durability)
-        self._time = QueueTime(self._clock, given_out=self._given_out())
+        self._time = QueueTime(self._clock, given_out=0.0)
+        self._device_id = device_id
+        self._new_origin()
+        self._flusher = FlusherLock(self.path, patient=unattended)
+        self._store = Store(
+            self.path,
+            durability=durability,
+            clock=self._clock,
+            unattended=unattended,
+            opened=lambda db: self._time.begin_after(census.newest(db)),
+            guard=self._flusher.guard,
+            replaced=self._new_origin,
+        )
         # Of a program that never asks for them, the last ones.
         self._steps: deque[Step] = deque(maxlen=_MOST_STEPS)
         self._marked_synchronized = False
-        self._origin = Origin(device_id, self._clock)
         self._expiry = Expiry(self._store)
-        self._flusher = FlusherLock(self.path)
         #: what outlives a restart besides the rows
         self.memory = Memory(self._store, self._clock)
 
@@ -119,14 +132,17 @@ class CloudSyncQueue(Inspection):
         new = [rows.stored_form(submission) for submission in submissions]
         if not new:
             return []
-        with self._store.write() as db:
+        receipt = Receipt()
+        with self._store.write(receipt) as db:
             # The time is taken under the lock, so that no later id is older; and a step of the
             # clock that it brings to light is booked before the rows that came after it.
             now = self.now()
             self._record_steps(db)
             self._origin.register(db)
             selection.keep_longest_ttls(db, new)
-            return rows.insert(db, new, now)
+            ids = rows.insert(db, new, now)
+            receipt.fill(ids, [row.payload for row in new], now)
+        return ids
 
     # -- out -----------------------------------------------------------------------------------
 
@@ -275,9 +291,14 @@ class CloudSyncQueue(Inspection):
             how many rows expired; with `retention.SLICE_ROWS` or more there may be others.
         """
         gone, _ = self._expiry.sweep(self.now(), spare)
+        self._store.salvage()
         if self._store.log_bytes() > schema.LOG_LIMIT_BYTES:
             self._store.checkpoint()
         return gone
+
+    def salvaging(self) -> bool:
+        """Whether `upkeep` has more of a damaged file to bring over."""
+        return self._store.salvaging()
 
     def release_retries(self) -> int:
         """Make every nacked row eligible in its old place; for a start, when no batch is frozen.
@@ -296,7 +317,8 @@ class CloudSyncQueue(Inspection):
 
     def rename_device(self, device_id: str) -> None:
         """Let the rows to come belong to ``device_id``; those queued keep the one they have."""
-        self._origin = Origin(device_id, self._clock)
+        self._device_id = device_id
+        self._new_origin()
 
     def close(self) -> None:
         """Close the file. Idempotent; what needs the file raises `QueueClosed` from then on."""
@@ -310,14 +332,9 @@ class CloudSyncQueue(Inspection):
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _given_out(self) -> float:
-        """The greatest queue time that a row bears; a file that cannot say is closed again."""
-        try:
-            with self._store.read() as db:
-                return census.newest(db)
-        except BaseException:
-            self._store.close()
-            raise
+    def _new_origin(self) -> None:
+        """Let the rows to come have a queue_id of their own."""
+        self._origin = Origin(self._device_id, self._clock)
 
     def _record_steps(self, db: sqlite3.Connection) -> None:
         """Book the steps that nobody has fetched yet, if that was not done before."""

@@ -56,6 +56,11 @@ class QueueTime:
         """Queue time, Unix seconds; never less than an earlier answer."""
         return self._clock.monotonic() + self._ahead_s
 
+    def begin_after(self, given_out: float) -> None:
+        """Lift queue time to the greatest that a file just opened bears; it never goes back."""
+        with self._lock:
+            self._ahead_s = max(self._ahead_s, given_out - self._clock.monotonic())
+
     def observe(self) -> Step | None:
         """Look whether the wall clock was set since the last look, and lift queue time if it may.
 

@@ -26,16 +26,13 @@ CREDENTIAL = "pyvorin-agent.api-key"
 
 
 def open_queue(config: model.Config, clock: Clock) -> CloudSyncQueue:
-    """The queue the configuration describes.
-
-    Raises:
-        StoreError: its file cannot be used.
-    """
+    """The queue the configuration describes; opened as soon as its file can be."""
     return CloudSyncQueue(
         config.queue.path,
         durability=config.queue.durability,
         device_id=device_id(config.device.id),
         clock=clock,
+        unattended=True,
     )
 
 

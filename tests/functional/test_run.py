@@ -150,14 +150,17 @@ def test_second_agent_on_one_queue_refuses_with_a_sentence(site: Site) -> None:
     assert agent.end() == 0
 
 
-def test_agent_on_a_path_that_is_no_file_says_so(site: Site) -> None:
-    """One sentence, no traceback."""
+def test_agent_on_a_path_that_is_no_file_waits_and_stores_when_it_heals(site: Site) -> None:
+    """No crash loop: readings wait in memory, it is said once, and written when it can be."""
     site.configure(STORE_ONLY)
     site.queue.mkdir()
-    ended = command("run", "--config", site.config)
-    assert ended.returncode == 1
-    assert str(site.queue) in ended.stderr
-    assert "Traceback" not in ended.stderr + ended.stdout
+    agent = site.agent()
+    assert str(site.queue) in agent.wait_for("store_degraded reason=")
+    site.queue.rmdir()
+    agent.wait_for("store_recovered dropped=0")
+    assert agent.end() == 0
+    assert sum("store_degraded reason=" in line for line in agent.lines) == 1
+    assert enqueued(site) > 0
 
 
 def test_flush_signal_sends_at_once_what_would_have_waited(site: Site) -> None:
