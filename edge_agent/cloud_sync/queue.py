@@ -292,6 +292,7 @@ class CloudSyncQueue(Inspection):
         """
         gone, _ = self._expiry.sweep(self.now(), spare)
         self._store.salvage()
+        self._store.check_once()
         if self._store.log_bytes() > schema.LOG_LIMIT_BYTES:
             self._store.checkpoint()
         return gone

@@ -11,6 +11,7 @@ import functools
 import logging
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from edge_agent.cloud_sync import ledger, salvage, schema
@@ -54,6 +55,17 @@ def check(db: sqlite3.Connection, path: Path, *, thorough: bool) -> None:
     found = db.execute(f"PRAGMA {pragma}(1)").fetchone()[0]
     if found != "ok":
         raise StoreError(f"{path} is damaged: {found}", reason="SQLITE_CORRUPT")
+
+
+@contextlib.contextmanager
+def sensible(path: Path) -> Iterator[None]:
+    """Let what never was stored so, a text for a number, count as damage."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise StoreError(
+            f"{path} holds what was never stored there: {exc}", reason="SQLITE_CORRUPT"
+        ) from exc
 
 
 def check_log(path: Path) -> None:

@@ -85,6 +85,8 @@ class Store:
         self._salvage: Salvage | None = None
         #: SQLite's name of the error after which the connections are not to be trusted
         self._suspect = "unopened"
+        #: whether the file was too large to be checked when it was opened
+        self._unchecked = False
         #: of commits that failed, and whose rows may be in the file all the same
         self._disputed: list[Receipt] = []
         try:
@@ -176,8 +178,28 @@ class Store:
             # What was read of this slice is to be read again: opening begins where it stood.
             self._suspect = self._suspect or "salvage"
             raise
-        if done:
+        if done and salvage is not None:
+            salvage.close()
             self._salvage = None
+
+    def check_once(self) -> None:
+        """Look over a file that was too large for it when it was opened; nobody waits for that.
+
+        Raises:
+            StoreError: it is damaged; the next call that needs it sets it aside.
+        """
+        if not self._unchecked:
+            return
+        self._unchecked = False
+        with (
+            self._translated(),
+            contextlib.closing(schema.connect(self.path, durability=self._durability)) as db,
+        ):
+            try:
+                recovery.check(db, self.path, thorough=False)
+            except StoreError as exc:
+                self._suspect = exc.reason
+                raise
 
     def log_bytes(self) -> int:
         """The size of the write-ahead log."""
@@ -272,17 +294,19 @@ class Store:
             opened.callback(self._writer.close)
             if check:
                 recovery.check(self._writer, self.path, thorough=doubtful)
-            schema.prepare(self._writer)
-            if self._unattended:
-                recovery.check_shape(self._writer, self.path)
+            with recovery.sensible(self.path):
+                schema.prepare(self._writer)
+                if self._unattended:
+                    recovery.check_shape(self._writer, self.path)
+                self._opened(self._writer)
             self._reader = schema.connect(self.path, durability=self._durability)
             opened.callback(self._reader.close)
-            self._opened(self._writer)
             self._settle_disputes()
             if self._unattended:
                 self._salvage = recovery.unfinished(self._writer, self.path)
                 if self._salvage is not None:
                     opened.callback(self._salvage.close)
+            self._unchecked = self._unattended and not check
             # All went well: from here on `close` is what closes.
             self._connections = opened.pop_all()
 
@@ -309,11 +333,11 @@ class Store:
         """Take out the rows of commits that were reported as failed."""
         if not self._disputed:
             return
-        with contextlib.closing(schema.connect(self.path, durability=self._durability)) as db:
-            db.execute("BEGIN IMMEDIATE")
-            for receipt in self._disputed:
-                receipt.withdraw(db)
-            db.execute("COMMIT")
+        # Whoever opens closes the connection where this fails, and so undoes it.
+        self._writer.execute("BEGIN IMMEDIATE")
+        for receipt in self._disputed:
+            receipt.withdraw(self._writer)
+        self._writer.execute("COMMIT")
         self._disputed.clear()
 
 

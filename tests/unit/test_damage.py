@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from fakes.clock import FakeClock
 
-from edge_agent.cloud_sync import CloudSyncQueue
+from edge_agent.cloud_sync import CloudSyncQueue, recovery
+from edge_agent.cloud_sync.receipt import Receipt
+from edge_agent.errors import StoreError
 from edge_agent.types import Submission
 
 ROWS = 3_000
@@ -115,6 +117,11 @@ def table_missing(path: Path) -> None:
         db.execute("DROP TABLE gaps")
 
 
+def time_garbled(path: Path) -> None:
+    with opened(path) as db:
+        db.execute("UPDATE sync_queue SET created_at = 'noon' WHERE id = ?", (ROWS,))
+
+
 def sequence_garbled(path: Path) -> None:
     with opened(path) as db:
         db.execute("UPDATE sqlite_sequence SET seq = 'many'")
@@ -145,6 +152,7 @@ KINDS: dict[str, tuple[Callable[[Path], None], int]] = {
     "another_programs": (another_programs, 0),
     "too_new": (too_new, 2_897),
     "table_missing": (table_missing, 2_897),
+    "time_garbled": (time_garbled, 2_896),
     "sequence_garbled": (sequence_garbled, 2_897),
 }
 
@@ -199,4 +207,86 @@ def test_damaged_file_is_replaced_and_what_can_be_read_is_salvaged(
     with CloudSyncQueue(path, clock=clock, unattended=True) as queue:
         assert not queue.salvaging()
         assert names(queue).keys() >= kept
+        assert queue.ledger().closes
+
+
+def test_damage_met_while_running_is_told_once_and_healed_at_the_next_call(
+    path: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One call fails; the next finds a fresh file, and upkeep brings the rows back."""
+    folded(path)
+    with CloudSyncQueue(path, clock=clock, unattended=True) as queue:
+        pages(path, 30, 12)
+        with pytest.raises(StoreError, match="SQLITE_CORRUPT"):
+            queue.get_stats()
+        assert queue.enqueue({}) > ROWS
+        salvage(queue)
+        assert queue.pending_count() > 2_300
+        assert queue.ledger().closes
+    assert caplog.text.count("store_damaged") == 1
+
+
+def test_read_error_that_was_reported_as_damage_sets_nothing_aside(
+    path: Path, clock: FakeClock
+) -> None:
+    """One SQLITE_CORRUPT is not corruption: opened anew, the file is whole."""
+    with CloudSyncQueue(path, clock=clock, unattended=True) as queue:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorname = "SQLITE_CORRUPT"
+        with pytest.raises(StoreError), queue._store.read():
+            raise error
+        assert queue.pending_count() == 2_897
+    assert not list(path.parent.glob("*.corrupt-*"))
+
+
+def test_large_file_is_checked_in_upkeep_instead(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it at the start; what it finds is set aside all the same."""
+    monkeypatch.setattr(recovery, "SMALL_BYTES", 0)
+    folded(path)
+    pages(path, 50, 10, 0)
+    with CloudSyncQueue(path, clock=clock, unattended=True) as queue:
+        with pytest.raises(StoreError, match="is damaged"):
+            queue._store.check_once()
+        assert queue.enqueue({}) > ROWS
+        assert queue.salvaging()
+
+
+def test_salvage_goes_on_where_it_was_after_a_restart(path: Path, clock: FakeClock) -> None:
+    """How far it has come stands in the file."""
+    too_new(path)
+    with CloudSyncQueue(path, clock=clock, unattended=True) as queue:
+        queue.upkeep()
+        assert 0 < queue.pending_count() < 2_897
+    with CloudSyncQueue(path, clock=clock, unattended=True) as queue:
+        salvage(queue)
+        assert queue.pending_count() == 2_897
+        assert (queue.ledger().corrupt, queue.ledger().closes) == (0, True)
+
+
+def test_damaged_files_beyond_two_are_removed(path: Path, clock: FakeClock) -> None:
+    """A failing card must not fill itself with them."""
+    for _ in range(4):
+        path.write_bytes(b"sensor,value\n" * 50)
+        with CloudSyncQueue(path, clock=clock, unattended=True) as queue:
+            queue.enqueue({})
+        clock.advance(1)
+    assert len(list(path.parent.glob("q.db.corrupt-*Z"))) == 2
+
+
+def test_commit_that_failed_with_its_rows_in_the_file_is_taken_back(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """The caller was told that nothing was stored, and will hand them over again."""
+    with CloudSyncQueue(tmp_path / "q.db", clock=clock) as queue:
+        number = queue.enqueue({"n": 1})
+        receipt = Receipt()
+        receipt.fill([number], ['{"n":1}'], clock.wall())
+        assert receipt.honoured(queue._store._writer)
+        with queue._store.write() as db:
+            receipt.withdraw(db)
+        assert not receipt.honoured(queue._store._writer)
+        assert (queue.pending_count(), queue.ledger().enqueued) == (0, 0)
+        assert queue.enqueue({"n": 1}) == 2
         assert queue.ledger().closes
