@@ -197,6 +197,7 @@ class Store:
         ):
             try:
                 recovery.check(db, self.path, thorough=False)
+                recovery.check_index(db, self.path)
             except StoreError as exc:
                 self._suspect = exc.reason
                 raise
@@ -298,6 +299,8 @@ class Store:
                 schema.prepare(self._writer)
                 if self._unattended:
                     recovery.check_shape(self._writer, self.path)
+                if check:
+                    recovery.check_index(self._writer, self.path)
                 self._opened(self._writer)
             self._reader = schema.connect(self.path, durability=self._durability)
             opened.callback(self._reader.close)

@@ -117,6 +117,17 @@ def table_missing(path: Path) -> None:
         db.execute("DROP TABLE gaps")
 
 
+def index_of_half_the_rows(path: Path) -> None:
+    """The pages of a partial index under the name of the whole one."""
+    with opened(path) as db:
+        name = "idx_sync_queue_priority"
+        [whole] = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+        db.execute(f"DROP INDEX {name}")
+        db.execute(f"CREATE INDEX {name} ON sync_queue(priority, next_retry_at) WHERE id % 2")
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (whole, name))
+
+
 def time_garbled(path: Path) -> None:
     with opened(path) as db:
         db.execute("UPDATE sync_queue SET created_at = 'noon' WHERE id = ?", (ROWS,))
@@ -152,6 +163,7 @@ KINDS: dict[str, tuple[Callable[[Path], None], int]] = {
     "another_programs": (another_programs, 0),
     "too_new": (too_new, 2_897),
     "table_missing": (table_missing, 2_897),
+    "index_of_half_the_rows": (index_of_half_the_rows, 2_897),
     "time_garbled": (time_garbled, 2_896),
     "sequence_garbled": (sequence_garbled, 2_897),
 }
