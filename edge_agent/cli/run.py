@@ -40,7 +40,6 @@ def run(args: argparse.Namespace) -> int:
         0 after a stop, 78 when neither the configuration nor the last good one can be used.
 
     Raises:
-        StoreError: the queue file cannot be used.
         QueueBusy: another agent uses it.
     """
     path = Path(args.config).absolute()

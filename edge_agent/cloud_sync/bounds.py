@@ -7,10 +7,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from edge_agent.cloud_sync import ledger, schema, shedding, thinning
 from edge_agent.cloud_sync.limits import Limits, Marks, Reserve, Room
+from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.cloud_sync.rows import NewRow
 from edge_agent.cloud_sync.shedding import Shedder
 from edge_agent.cloud_sync.store import Store
@@ -26,8 +27,8 @@ _VACUUM_PAGES = 256
 _ROW_BYTES = 256
 
 
-def open_store(path: Path, limits: Limits, *, durability: str) -> Store:
-    """The file, opened; on a full disk the reserve is given up for it.
+def open_store(path: Path, limits: Limits, **how: Any) -> Store:
+    """The file, opened as `Store` is told ``how``; on a full disk the reserve is given up for it.
 
     Raises:
         StoreError: it cannot be used, also with that room.
@@ -36,11 +37,11 @@ def open_store(path: Path, limits: Limits, *, durability: str) -> Store:
         https://sqlite.org/wal.html: a reader needs the shared-memory file, which needs room.
     """
     try:
-        return Store(path, durability=durability)
+        return Store(path, **how)
     except StoreError as exc:
         if not _of_a_full_disk(exc) or not Reserve(path, limits.max_size_bytes).release():
             raise
-    return Store(path, durability=durability)
+    return Store(path, **how)
 
 
 class Bounds:
@@ -79,19 +80,22 @@ class Bounds:
         """Shed none of these rows before the next upkeep says what is to be spared."""
         self._spare.update(ids)
 
-    def change(self, act: Callable[[sqlite3.Connection], T], *, grows: bool = False) -> T:
+    def change(self, act: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something that stores no rows in one transaction, else as `store`."""
+        return self.store(lambda db, _: act(db), grows=False)
+
+    def store(self, act: Callable[[sqlite3.Connection, Receipt], T], *, grows: bool = True) -> T:
         """Do something in one transaction; on a full disk, make room and try once more.
 
         Args:
-            act: does it.
+            act: does it, and fills the receipt with what it inserts.
             grows: it stores rows, so that some have to go for it.
 
         Raises:
             StoreError: not done as far as SQLite says.
         """
         try:
-            with self._store.write() as db:
-                return act(db)
+            return self._act(act)
         except StoreError as exc:
             if not _of_a_full_disk(exc):
                 raise
@@ -102,8 +106,12 @@ class Bounds:
         if grows and self._limits.when_full != "reject":
             with self._store.write() as db:
                 self._shed_some(db)
-        with self._store.write() as db:
-            return act(db)
+        return self._act(act)
+
+    def _act(self, act: Callable[[sqlite3.Connection, Receipt], T]) -> T:
+        receipt = Receipt()
+        with self._store.write(receipt) as db:
+            return act(db, receipt)
 
     def admit(self, db: sqlite3.Connection, new: Sequence[NewRow]) -> QueueFull | None:
         """Make room for rows where there is none left, in the transaction that will store them.

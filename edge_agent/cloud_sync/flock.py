@@ -18,8 +18,19 @@ class FlusherLock:
     in this process (https://sqlite.org/howtocorrupt.html, 2.2).
     """
 
-    def __init__(self, queue_path: Path) -> None:
+    def __init__(self, queue_path: Path, *, patient: bool = False) -> None:
+        """Lock nothing yet.
+
+        Args:
+            queue_path: the database file.
+            patient: where the lock cannot be made now, let `guard` get it as soon as it can.
+        """
         self._path = Path(f"{queue_path}.lock")
+        self._patient = patient
+        #: whether somebody holds the lock as far as they know, but has not got it yet
+        self._owed = False
+        #: the lock that `guard` got
+        self._late: list[int] = []
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -27,8 +38,38 @@ class FlusherLock:
 
         Raises:
             QueueBusy: another process, or another thread of this one, holds it.
-            StoreError: it cannot be made or opened.
+            StoreError: it cannot be made or opened, and we are not patient.
         """
+        try:
+            handles = [self._acquired()]
+        except StoreError:
+            if not self._patient:
+                raise
+            handles, self._owed = self._late, True
+        try:
+            yield
+        finally:
+            self._owed = False
+            # The file stays: removing it would let two processes lock two files of one name.
+            while handles:
+                os.close(handles.pop())
+
+    def guard(self) -> None:
+        """Get the lock that is still owed; before that, nothing may be written.
+
+        Raises:
+            StoreError: it still cannot be made, or another flusher was faster.
+        """
+        if not self._owed:
+            return
+        try:
+            self._late.append(self._acquired())
+        except QueueBusy as exc:
+            raise StoreError(str(exc), reason="OS") from exc
+        self._owed = False
+
+    def _acquired(self) -> int:
+        """The lock file, opened and locked."""
         try:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as exc:
@@ -43,8 +84,4 @@ class FlusherLock:
                 f"{self._path} is held by another flusher (a running agent?); "
                 "stop it first, or let it do the sending"
             ) from None
-        try:
-            yield
-        finally:
-            # The file stays: removing it would let two processes lock two files of one name.
-            os.close(handle)
+        return handle

@@ -32,6 +32,7 @@ from edge_agent.cloud_sync.inspection import Inspection
 from edge_agent.cloud_sync.item import QueueItem, decoded
 from edge_agent.cloud_sync.memory import Memory
 from edge_agent.cloud_sync.origin import Origin
+from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.cloud_sync.retention import Expiry
 from edge_agent.cloud_sync.store import Store
 from edge_agent.cloud_sync.timeline import QueueTime, Step
@@ -61,6 +62,7 @@ class CloudSyncQueue(Inspection):
         min_free_disk_bytes: int = limits.MIN_FREE_DISK_BYTES,
         when_full: str = "thin",
         free_bytes: Callable[[Path], int] = limits.free_bytes,
+        unattended: bool = False,
     ) -> None:
         """Open the queue; file and directory are made where they are not.
 
@@ -73,26 +75,38 @@ class CloudSyncQueue(Inspection):
             min_free_disk_bytes: with less than that free on the disk, the file does not grow.
             when_full: ``thin``, ``shed`` or ``reject``.
             free_bytes: tells what is free in a directory; another than this machine's, for tests.
+            unattended: the daemon's way: a damaged file is set aside and salvaged, one that
+                cannot be used yet is tried again at each call.
 
         Raises:
             ValueError: ``durability`` or ``when_full`` is none of its words, or a size is none.
-            StoreError: the file cannot be used.
+            StoreError: the file cannot be used, and this is not ``unattended``.
         """
         if durability not in ("full", "normal"):
             raise ValueError(f"durability is {durability!r}; it is 'full' or 'normal'")
         self.path = Path(db_path).absolute()
         self._clock = clock or SystemClock()
         bound = limits.Limits(max_size_bytes, min_free_disk_bytes, when_full)
-        self._store: Store = bounds.open_store(self.path, bound, durability=durability)
+        self._time = QueueTime(self._clock)
+        self._device_id = device_id
+        self._new_origin()
+        self._flusher = FlusherLock(self.path, patient=unattended)
+        self._store: Store = bounds.open_store(
+            self.path,
+            bound,
+            durability=durability,
+            clock=self._clock,
+            unattended=unattended,
+            opened=self._go_on,
+            guard=self._flusher.guard,
+            replaced=self._new_origin,
+        )
         #: the limits, kept; and what that has cost since the file was opened
         self.bounds = bounds.Bounds(self._store, bound, free_bytes)
-        self._time = self._queue_time()
         #: how many steps of the clock are known to stand in the file
         self._booked = 0
         self._marked_synchronized = False
-        self._origin = Origin(device_id, self._clock)
         self._expiry = Expiry(self._store)
-        self._flusher = FlusherLock(self.path)
         #: what outlives a restart besides the rows
         self.memory = Memory(self._store, self._clock)
 
@@ -139,8 +153,8 @@ class CloudSyncQueue(Inspection):
         new = [rows.stored_form(submission) for submission in submissions]
         if not new:
             return []
-        stored = self.bounds.change(
-            lambda db: self.bounds.admit(db, new) or self._insert(db, new), grows=True
+        stored = self.bounds.store(
+            lambda db, receipt: self.bounds.admit(db, new) or self._insert(db, new, receipt)
         )
         # Raised in the transaction, it would undo its own entry in the books.
         if isinstance(stored, QueueFull):
@@ -153,13 +167,14 @@ class CloudSyncQueue(Inspection):
         In the transaction that stores them they are forgotten. Returns which they were.
         """
 
-        def tell(db: sqlite3.Connection) -> list[gaps.Gap]:
+        def tell(db: sqlite3.Connection, receipt: Receipt) -> list[gaps.Gap]:
             taken = gaps.take(db)
             if taken:
-                self._insert(db, [rows.stored_form(reading_of(gap)) for gap in taken])
+                new = [rows.stored_form(reading_of(gap)) for gap in taken]
+                self._insert(db, new, receipt)
             return taken
 
-        return self.bounds.change(tell) if self.bounds.roomy else []
+        return self.bounds.store(tell, grows=False) if self.bounds.roomy else []
 
     # -- out -----------------------------------------------------------------------------------
 
@@ -327,9 +342,15 @@ class CloudSyncQueue(Inspection):
             how many rows expired; with `retention.SLICE_ROWS` or more there may be others.
         """
         gone, _ = self._expiry.sweep(self._settled(), spare)
+        self._store.salvage()
+        self._store.check_once()
         correction.rewrite(self._store)
         self.bounds.upkeep(spare)
         return gone
+
+    def salvaging(self) -> bool:
+        """Whether `upkeep` has more of a damaged file to bring over."""
+        return self._store.salvaging()
 
     def release_retries(self) -> int:
         """Make every nacked row eligible in its old place; for a start, when no batch is frozen.
@@ -348,7 +369,8 @@ class CloudSyncQueue(Inspection):
 
     def rename_device(self, device_id: str) -> None:
         """Let the rows to come belong to ``device_id``; those queued keep the one they have."""
-        self._origin = Origin(device_id, self._clock)
+        self._device_id = device_id
+        self._new_origin()
 
     def close(self) -> None:
         """Close the file. Idempotent; what needs the file raises `QueueClosed` from then on."""
@@ -362,7 +384,9 @@ class CloudSyncQueue(Inspection):
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _insert(self, db: sqlite3.Connection, new: Sequence[rows.NewRow]) -> list[int]:
+    def _insert(
+        self, db: sqlite3.Connection, new: Sequence[rows.NewRow], receipt: Receipt
+    ) -> list[int]:
         """Store rows in the caller's transaction."""
         # The time is taken under the lock, so that no later id is older; and a step of the
         # clock that it brings to light is booked before the rows that came after it.
@@ -371,17 +395,18 @@ class CloudSyncQueue(Inspection):
         new = [timeline.caught_up(row, self._time.untold) for row in new]
         self._origin.register(db)
         selection.keep_longest_ttls(db, new)
-        return rows.insert(db, new, now)
+        ids = rows.insert(db, new, now)
+        receipt.fill(ids, [row.payload for row in new], now)
+        return ids
 
-    def _queue_time(self) -> QueueTime:
-        """Queue time as the file knows it; a file that cannot say is closed again."""
-        try:
-            with self._store.read() as db:
-                former = timeline.former(db, self._clock.boot_id())
-                return QueueTime(self._clock, given_out=census.newest(db), former=former)
-        except BaseException:
-            self._store.close()
-            raise
+    def _go_on(self, db: sqlite3.Connection) -> None:
+        """Go on with the time where a file that was just opened stands."""
+        former = timeline.former(db, self._clock.boot_id())
+        self._time.begin_after(census.newest(db), former)
+
+    def _new_origin(self) -> None:
+        """Let the rows to come have a queue_id of their own."""
+        self._origin = Origin(self._device_id, self._clock)
 
     def _book(self, db: sqlite3.Connection) -> None:
         """Book the steps that nobody has fetched yet, if that was not done before."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from pathlib import Path
+from typing import Any
 
 #: The schema this code writes.
 VERSION = 1
@@ -230,8 +231,13 @@ def _unretried(db: sqlite3.Connection) -> bool:
 
 def sequence(db: sqlite3.Connection) -> int:
     """The greatest id ever given out in this file; 0 when none was."""
+    return int(sequence_found(db))
+
+
+def sequence_found(db: sqlite3.Connection) -> Any:
+    """The same as it stands in the file, which in a damaged one may be anything."""
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'sync_queue'").fetchone()
-    return int(row[0]) if row else 0
+    return row[0] if row else 0
 
 
 def _create_private(path: Path) -> None:

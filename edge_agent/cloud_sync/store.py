@@ -10,10 +10,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge_agent.cloud_sync import schema
+from edge_agent.clock import Clock, SystemClock
+from edge_agent.cloud_sync import recovery, schema
+from edge_agent.cloud_sync.receipt import Receipt
+from edge_agent.cloud_sync.salvage import Salvage
 from edge_agent.errors import EdgeAgentError, QueueClosed, StoreError
 
 #: By the beginning of SQLite's name for the error.
@@ -27,6 +30,15 @@ _REMEDIES = {
     "SQLITE_BUSY": "another process holds it; see which has it open",
 }
 
+#: After these, the connection may not see what is in the file.
+_SUSPICIOUS = (
+    "SQLITE_IOERR",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
+    "SQLITE_CANTOPEN",
+    "SQLITE_READONLY",
+)
+
 
 class Store:
     """One queue file, opened.
@@ -34,47 +46,89 @@ class Store:
     Thread-safe. Several processes may have the file open; SQLite's own locks keep them apart.
     """
 
-    def __init__(self, path: Path, *, durability: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durability: str,
+        clock: Clock | None = None,
+        unattended: bool = False,
+        opened: Callable[[sqlite3.Connection], None] = lambda _: None,
+        replaced: Callable[[], None] = lambda: None,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
         """Open the file, and make it where there is none.
 
+        Args:
+            path: absolute.
+            durability: ``full`` or ``normal``.
+            clock: the machine's.
+            unattended: nobody is there to help. A damaged file is set aside and salvaged, and one
+                that cannot be opened now is tried again at each call.
+            opened: called whenever the file has been opened, with a connection.
+            replaced: called when a fresh file took a damaged one's place.
+            guard: called before each write; raises `StoreError` where there may be none.
+
         Raises:
-            StoreError: the file or its directory cannot be used.
+            StoreError: the file or its directory cannot be used, and somebody is there to see it.
         """
         self.path = path
+        self._durability = durability
+        self._clock = clock or SystemClock()
+        self._unattended = unattended
+        self._opened, self._replaced, self._guard = opened, replaced, guard
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
         self._closed = False
         self._process = os.getpid()
-        with _translated(path), contextlib.ExitStack() as opened:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-            self._writer = schema.connect(path, durability=durability)
-            opened.callback(self._writer.close)
-            schema.prepare(self._writer)
-            self._reader = schema.connect(path, durability=durability)
-            # All went well: from here on `close` is what closes.
-            opened.pop_all()
+        self._connections = contextlib.ExitStack()
+        self._salvage: Salvage | None = None
+        #: SQLite's name of the error after which the connections are not to be trusted
+        self._suspect = "unopened"
+        #: whether the file was too large to be checked when it was opened
+        self._unchecked = False
+        #: the log's size in bytes, and the pages at which an insert folds it away
+        self._log_limits = (schema.LOG_LIMIT_BYTES, schema.BACKSTOP_PAGES)
+        #: of commits that failed, and whose rows may be in the file all the same
+        self._disputed: list[Receipt] = []
+        try:
+            with self._translated():
+                self._make_ready()
+        except StoreError:
+            if not unattended:
+                raise
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self, receipt: Receipt | None = None) -> Iterator[sqlite3.Connection]:
         """One transaction: committed when the block ends, undone when it raises.
 
+        Args:
+            receipt: filled in the block with what it inserts; then an error from COMMIT is no
+                error where the rows are found in the file.
+
         Raises:
-            StoreError: not committed as far as SQLite says.
+            StoreError: not committed. (Without a receipt: as far as SQLite says.)
             QueueClosed: after `close`.
         """
         self._check_process()
-        with self._write_lock, _translated(self.path):
+        with self._write_lock, self._translated():
             self._check_open()
+            self._guard()
+            self._make_ready()
             db = self._writer
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
-                db.execute("COMMIT")
             except BaseException:
                 # SQLite ends some failed transactions by itself.
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+            try:
+                db.execute("COMMIT")
+            except sqlite3.Error as exc:
+                if not self._committed_after_all(exc, receipt):
+                    raise
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -85,7 +139,9 @@ class Store:
             QueueClosed: after `close`.
         """
         self._check_process()
-        with self._read_lock, _translated(self.path):
+        with self._translated():
+            self._make_ready()
+        with self._read_lock, self._translated():
             self._check_open()
             db = self._reader
             db.execute("BEGIN")
@@ -101,23 +157,70 @@ class Store:
         Source:
             https://sqlite.org/c3ref/wal_checkpoint_v2.html: PASSIVE waits for nobody.
         """
-        with self._read_lock, _translated(self.path):
+        with self._translated():
+            self._make_ready()
+        with self._read_lock, self._translated():
             self._check_open()
             self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def limit_log(self, size_bytes: int, backstop_pages: int) -> None:
-        """Let the log shrink to ``size_bytes``, and an insert fold it away at so many pages."""
-        for lock, db in ((self._write_lock, self._writer), (self._read_lock, self._reader)):
-            with lock, _translated(self.path):
-                db.execute(f"PRAGMA journal_size_limit = {size_bytes}").fetchone()
-                db.execute(f"PRAGMA wal_autocheckpoint = {backstop_pages}").fetchone()
+        """Let the log shrink to ``size_bytes``, and an insert fold it away at so many pages.
+
+        Holds for this opening of the file and every later one.
+        """
+        with self._write_lock, self._read_lock, self._translated():
+            self._log_limits = (size_bytes, backstop_pages)
+            if not self._suspect:
+                self._apply_log_limits()
 
     def vacuum(self, pages: int) -> None:
         """Give up to so many unused pages back to the disk."""
-        with self._write_lock, _translated(self.path):
+        with self._write_lock, self._translated():
             self._check_open()
+            self._make_ready()
             # Through `execute` Python 3.11 steps the statement once, which frees a single page.
             self._writer.executescript(f"PRAGMA incremental_vacuum({pages})")
+
+    def salvaging(self) -> bool:
+        """Whether a damaged file's rows are still to be brought over."""
+        return self._salvage is not None
+
+    def salvage(self) -> None:
+        """Bring over a slice of a damaged file's rows, if there is one."""
+        if self._salvage is None:
+            return
+        try:
+            with self.write() as db:
+                # Opening the file anew may have ended it, or begun another.
+                salvage = self._salvage
+                done = salvage is not None and salvage.slice(db)
+        except StoreError:
+            # What was read of this slice is to be read again: opening begins where it stood.
+            self._suspect = self._suspect or "salvage"
+            raise
+        if done and salvage is not None:
+            salvage.close()
+            self._salvage = None
+
+    def check_once(self) -> None:
+        """Look over a file that was too large for it when it was opened; nobody waits for that.
+
+        Raises:
+            StoreError: it is damaged; the next call that needs it sets it aside.
+        """
+        if not self._unchecked:
+            return
+        self._unchecked = False
+        with (
+            self._translated(),
+            contextlib.closing(schema.connect(self.path, durability=self._durability)) as db,
+        ):
+            try:
+                recovery.check(db, self.path, thorough=False)
+                recovery.check_index(db, self.path)
+            except StoreError as exc:
+                self._suspect = exc.reason
+                raise
 
     def log_bytes(self) -> int:
         """The size of the write-ahead log."""
@@ -131,8 +234,7 @@ class Store:
         """Close both connections; the last one in the file folds the log away. Idempotent."""
         with self._write_lock, self._read_lock:
             self._closed = True
-            self._reader.close()
-            self._writer.close()
+            self._connections.close()
 
     def _check_process(self) -> None:
         """Refuse to work on connections, and wait for locks, that a fork brought along.
@@ -150,22 +252,123 @@ class Store:
         if self._closed:
             raise QueueClosed(f"the queue {self.path} was closed before this call")
 
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Let SQLite's and the system's errors leave as `StoreError`, in one sentence."""
+        try:
+            yield
+        except sqlite3.Error as exc:
+            reason = getattr(exc, "sqlite_errorname", type(exc).__name__)
+            if reason.startswith(_SUSPICIOUS):
+                self._suspect = self._suspect or reason
+            raise StoreError(
+                f"{self.path}: {exc} ({reason}){_remedy(reason)}", reason=reason
+            ) from exc
+        except EdgeAgentError:
+            raise
+        except OSError as exc:
+            raise StoreError(
+                f"{self.path}: {exc.strerror or exc};"
+                " name another place, or let this user write there",
+                reason="OS",
+            ) from exc
 
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Let SQLite's and the system's errors leave as `StoreError`, in one sentence."""
-    try:
-        yield
-    except sqlite3.Error as exc:
-        reason = getattr(exc, "sqlite_errorname", type(exc).__name__)
-        raise StoreError(f"{path}: {exc} ({reason}){_remedy(reason)}", reason=reason) from exc
-    except EdgeAgentError:
-        raise
-    except OSError as exc:
-        raise StoreError(
-            f"{path}: {exc.strerror or exc}; name another place, or let this user write there",
-            reason="OS",
-        ) from exc
+    # -- opening, and opening again ------------------------------------------------------------
+
+    def _make_ready(self) -> None:
+        """Open the file if it is not, or if the last error leaves doubts about the connections."""
+        if not self._suspect or self._closed:
+            return
+        with self._write_lock, self._read_lock:
+            doubtful = self._suspect.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+            try:
+                self._open(doubtful=doubtful)
+            except (sqlite3.Error, StoreError) as exc:
+                if not self._unattended or not recovery.is_damage(exc):
+                    raise
+                # A read error is reported as damage too: what is damaged is so twice.
+                self._open_or_replace()
+            self._suspect = ""
+
+    def _open_or_replace(self) -> None:
+        try:
+            self._open(doubtful=True)
+        except (sqlite3.Error, StoreError) as exc:
+            if not recovery.is_damage(exc):
+                raise
+            now = self._clock.wall()
+            recovery.replace(self.path, durability=self._durability, wall_s=now, why=str(exc))
+            self._replaced()
+            self._open(doubtful=False)
+
+    def _open(self, *, doubtful: bool) -> None:
+        """Two connections to a file that is whole; nothing stays open when it raises."""
+        self._connections.close()
+        self._salvage = None
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        recovery.finish_replacing(self.path)
+        with contextlib.ExitStack() as opened:
+            check = doubtful or (self._unattended and recovery.wants_check(self.path))
+            if self._unattended:
+                recovery.check_log(self.path)
+            self._writer = schema.connect(self.path, durability=self._durability)
+            opened.callback(self._writer.close)
+            if check:
+                recovery.check(self._writer, self.path, thorough=doubtful)
+            with recovery.sensible(self.path):
+                schema.prepare(self._writer)
+                if self._unattended:
+                    recovery.check_shape(self._writer, self.path)
+                if check:
+                    recovery.check_index(self._writer, self.path)
+                self._opened(self._writer)
+            self._reader = schema.connect(self.path, durability=self._durability)
+            opened.callback(self._reader.close)
+            self._apply_log_limits()
+            self._settle_disputes()
+            if self._unattended:
+                self._salvage = recovery.unfinished(self._writer, self.path)
+                if self._salvage is not None:
+                    opened.callback(self._salvage.close)
+            self._unchecked = self._unattended and not check
+            # All went well: from here on `close` is what closes.
+            self._connections = opened.pop_all()
+
+    def _apply_log_limits(self) -> None:
+        size_bytes, backstop_pages = self._log_limits
+        for db in (self._writer, self._reader):
+            db.execute(f"PRAGMA journal_size_limit = {size_bytes}").fetchone()
+            db.execute(f"PRAGMA wal_autocheckpoint = {backstop_pages}").fetchone()
+
+    def _committed_after_all(self, exc: sqlite3.Error, receipt: Receipt | None) -> bool:
+        """After COMMIT failed: whether its rows are in the file, as a new look tells."""
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+            return False
+        self._suspect = getattr(exc, "sqlite_errorname", "unknown")
+        if receipt is None:
+            return False
+        with contextlib.suppress(sqlite3.Error, StoreError, OSError):
+            self._make_ready()
+            if receipt.honoured(self._writer):
+                return True
+        # The caller is told that the rows are not there, so they must not be.
+        self._disputed.append(receipt)
+        self._suspect = self._suspect or "disputed"
+        with contextlib.suppress(sqlite3.Error, StoreError, OSError):
+            self._make_ready()
+        return False
+
+    def _settle_disputes(self) -> None:
+        """Take out the rows of commits that were reported as failed."""
+        if not self._disputed:
+            return
+        # Whoever opens closes the connection where this fails, and so undoes it.
+        self._writer.execute("BEGIN IMMEDIATE")
+        for receipt in self._disputed:
+            receipt.withdraw(self._writer)
+        self._writer.execute("COMMIT")
+        self._disputed.clear()
 
 
 def _remedy(reason: str) -> str:

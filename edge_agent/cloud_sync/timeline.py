@@ -55,25 +55,19 @@ class Standing:
 class QueueTime:
     """Queue time for one opened queue. Thread-safe."""
 
-    def __init__(self, clock: Clock, *, given_out: float, former: Standing | None = None) -> None:
-        """Start the clock.
+    def __init__(self, clock: Clock) -> None:
+        """Start the clock; `begin_after` tells it what a file knows.
 
         Args:
             clock: the machine's.
-            given_out: the greatest queue time a row in the file bears; 0.0 in an empty file.
-            former: where it stood when the file was closed, if that was in this boot. A step of
-                the wall clock since then is found at the first look.
         """
         self._clock = clock
         self._lock = threading.Lock()
         monotonic = clock.monotonic()
-        wall = clock.wall()
-        start = former or Standing(wall - monotonic, wall - monotonic, clock.synchronized())
-        self._ahead_s = max(start.ahead_s, given_out - monotonic)
-        self._wall_offset_s = start.wall_offset_s
-        self._was_synchronized = start.synchronized
-        if start.synchronized:
-            clock.trust()
+        self._ahead_s = self._wall_offset_s = clock.wall() - monotonic
+        self._was_synchronized = clock.synchronized()
+        #: whether a time was given out already
+        self._used = False
         #: steps that nobody has been told of, oldest first
         self.untold: deque[Step] = deque(maxlen=MOST_STEPS)
         #: how many steps were seen; counted before queue time moves
@@ -86,7 +80,25 @@ class QueueTime:
 
     def now(self) -> float:
         """Queue time, Unix seconds; never less than an earlier answer."""
+        self._used = True
         return self._clock.monotonic() + self._ahead_s
+
+    def begin_after(self, given_out: float, former: Standing | None = None) -> None:
+        """Go on where a file that was just opened stands; queue time never goes back.
+
+        Args:
+            given_out: the greatest queue time a row in it bears.
+            former: where queue time stood when the file was closed, if that was in this boot. A
+                step of the wall clock since then is found at the first look.
+        """
+        with self._lock:
+            if former is not None and not self._used:
+                self._ahead_s = former.ahead_s
+                self._wall_offset_s = former.wall_offset_s
+                self._was_synchronized = former.synchronized
+                if former.synchronized:
+                    self._clock.trust()
+            self._ahead_s = max(self._ahead_s, given_out - self._clock.monotonic())
 
     def observe(self) -> Step | None:
         """Look whether the wall clock was set since the last look, and lift queue time if it may.

@@ -26,11 +26,7 @@ CREDENTIAL = "pyvorin-agent.api-key"
 
 
 def open_queue(config: model.Config, clock: Clock) -> CloudSyncQueue:
-    """The queue the configuration describes.
-
-    Raises:
-        StoreError: its file cannot be used.
-    """
+    """The queue the configuration describes; opened as soon as its file can be."""
     return CloudSyncQueue(
         config.queue.path,
         durability=config.queue.durability,
@@ -39,6 +35,7 @@ def open_queue(config: model.Config, clock: Clock) -> CloudSyncQueue:
         max_size_bytes=config.queue.max_size_bytes,
         min_free_disk_bytes=config.queue.min_free_disk_bytes,
         when_full=config.queue.when_full,
+        unattended=True,
     )
 
 

@@ -183,7 +183,7 @@ class Flusher:
             _log.debug(event("upkeep_put_off", reason=exc))
             return
         self._expired += expired
-        if expired >= SLICE_ROWS or self._losses.crowded:
+        if expired >= SLICE_ROWS or self._losses.crowded or self._queue.salvaging():
             self._upkeep_due = now
         if self._expired and now >= self._expiry_due:
             self._say(logging.WARNING, event("expired", items=self._expired, why="ttl"))

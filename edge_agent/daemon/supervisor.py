@@ -21,7 +21,7 @@ from edge_agent.daemon import assembly, health, heartbeat, identity, journal
 from edge_agent.daemon.crew import Crew
 from edge_agent.daemon.runs import Run
 from edge_agent.daemon.service import ServiceManager
-from edge_agent.errors import ConfigError, QueueError, UploaderError
+from edge_agent.errors import ConfigError, QueueError, StoreError, UploaderError
 from edge_agent.events import NOTICE, event
 from edge_agent.types import Priority
 
@@ -81,7 +81,9 @@ class Supervisor:
             QueueBusy: another agent, or a program's flush, owns the queue file.
         """
         with self._queue.flushing():
-            self._queue.release_retries()
+            # Where the file cannot be used yet, they come when the delay they were given is over.
+            with contextlib.suppress(StoreError):
+                self._queue.release_retries()
             self._begin()
             while not self._stop_wanted():
                 self._tick()
@@ -110,10 +112,12 @@ class Supervisor:
 
     def _tell_start(self) -> None:
         """How the last run ended, and with what this one begins."""
-        before = self._run.begin()
-        if before is not None:
-            depth = self._queue.pending_count()
-            _log.log(NOTICE, event("previous_run", **before, undelivered=depth))
+        # A file that cannot be used yet is told of by whoever cannot store; readings wait.
+        with contextlib.suppress(StoreError):
+            before = self._run.begin()
+            if before is not None:
+                depth = self._queue.pending_count()
+                _log.log(NOTICE, event("previous_run", **before, undelivered=depth))
         upload = self._config.upload
         _log.info(
             event(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import threading
@@ -150,14 +151,33 @@ def test_second_agent_on_one_queue_refuses_with_a_sentence(site: Site) -> None:
     assert agent.end() == 0
 
 
-def test_agent_on_a_path_that_is_no_file_says_so(site: Site) -> None:
-    """One sentence, no traceback."""
+def test_agent_on_a_path_that_is_no_file_waits_and_stores_when_it_heals(site: Site) -> None:
+    """No crash loop: readings wait in memory, it is said once, and written when it can be."""
     site.configure(STORE_ONLY)
     site.queue.mkdir()
-    ended = command("run", "--config", site.config)
-    assert ended.returncode == 1
-    assert str(site.queue) in ended.stderr
-    assert "Traceback" not in ended.stderr + ended.stdout
+    agent = site.agent()
+    assert str(site.queue) in agent.wait_for("store_degraded reason=")
+    site.queue.rmdir()
+    agent.wait_for("store_recovered dropped=0")
+    assert agent.end() == 0
+    assert sum("store_degraded reason=" in line for line in agent.lines) == 1
+    assert enqueued(site) > 0
+
+
+def test_disk_that_takes_nothing_for_a_while_costs_no_reading(site: Site) -> None:
+    """A limit of 0 bytes on files is an error at every write; readings wait until it is gone."""
+    site.configure(STORE_ONLY)
+    agent = site.agent()
+    until(lambda: enqueued(site) > 0, "a reading in the queue")
+    _, hard = resource.prlimit(agent.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (0, hard))
+    agent.wait_for("store_degraded reason=")
+    resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    agent.wait_for("store_recovered dropped=0")
+    assert agent.end() == 0
+    with CloudSyncQueue(site.queue) as queue:
+        assert queue.ledger().closes
+    assert not list(site.directory.glob("*.corrupt-*"))
 
 
 def test_flush_signal_sends_at_once_what_would_have_waited(site: Site) -> None:

@@ -24,7 +24,7 @@ def unsynced() -> FakeClock:
 
 def test_queue_time_with_a_good_clock_is_the_wall_clock(clock: FakeClock) -> None:
     """And moves with it."""
-    time = QueueTime(clock, given_out=0.0)
+    time = QueueTime(clock)
     clock.advance(12.5)
     assert time.observe() is None
     assert time.now() == clock.wall()
@@ -33,8 +33,11 @@ def test_queue_time_with_a_good_clock_is_the_wall_clock(clock: FakeClock) -> Non
 def test_queue_time_starts_at_the_greatest_given_out(clock: FakeClock) -> None:
     """A reboot that comes up in the past does not put new rows before old ones."""
     ahead = clock.wall() + 3 * DAY_S
-    assert QueueTime(clock, given_out=ahead).now() == ahead
-    assert QueueTime(clock, given_out=5.0).now() == clock.wall()
+    time = QueueTime(clock)
+    time.begin_after(5.0)
+    assert time.now() == clock.wall()
+    time.begin_after(ahead)
+    assert time.now() == ahead
 
 
 @pytest.mark.parametrize("flag_first", [False, True])
@@ -42,7 +45,7 @@ def test_queue_time_is_lifted_by_the_boot_s_first_step_only(
     unsynced: FakeClock, flag_first: bool
 ) -> None:
     """Also where the time service put up its flag before anybody looked."""
-    time = QueueTime(unsynced, given_out=0.0)
+    time = QueueTime(unsynced)
     unsynced.step(3 * DAY_S)
     if flag_first:
         unsynced.trust()
@@ -61,7 +64,7 @@ def test_queue_time_is_lifted_by_the_boot_s_first_step_only(
 
 def test_queue_time_of_a_synchronised_boot_is_never_lifted(clock: FakeClock) -> None:
     """Somebody sets the clock of a running machine: nothing expires by it."""
-    time = QueueTime(clock, given_out=0.0)
+    time = QueueTime(clock)
     before = time.now()
     clock.step(400 * DAY_S)
     step = time.observe()
@@ -72,7 +75,7 @@ def test_queue_time_of_a_synchronised_boot_is_never_lifted(clock: FakeClock) -> 
 @pytest.mark.parametrize("seconds", [-400 * DAY_S, -2.0, -1.0, 1.0, 0.9])
 def test_queue_time_never_goes_back(unsynced: FakeClock, seconds: float) -> None:
     """A step back, or the kernel's slewing."""
-    time = QueueTime(unsynced, given_out=0.0)
+    time = QueueTime(unsynced)
     before = time.now()
     unsynced.step(seconds)
     seen = time.observe()
