@@ -38,7 +38,7 @@ def open_store(path: Path, limits: Limits, *, durability: str) -> Store:
     try:
         return Store(path, durability=durability)
     except StoreError as exc:
-        if not _of_a_full_disk(exc) or not Reserve(path, limits.max_size_bytes).release():
+        if not _of_a_full_disk(exc) or not Reserve(path, limits).release():
             raise
     return Store(path, durability=durability)
 
@@ -60,7 +60,7 @@ class Bounds:
         self._store = store
         self._limits = limits
         self._room = Room(store, limits, free)
-        self._reserve = Reserve(store.path, limits.max_size_bytes)
+        self._reserve = Reserve(store.path, limits)
         self._shedder = Shedder()
         self._spare: set[int] = set()
         self._shrinking = False
