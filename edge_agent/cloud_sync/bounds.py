@@ -39,7 +39,7 @@ def open_store(path: Path, limits: Limits, **how: Any) -> Store:
     try:
         return Store(path, **how)
     except StoreError as exc:
-        if not _of_a_full_disk(exc) or not Reserve(path, limits.max_size_bytes).release():
+        if not _of_a_full_disk(exc) or not Reserve(path, limits).release():
             raise
     return Store(path, **how)
 
@@ -61,7 +61,7 @@ class Bounds:
         self._store = store
         self._limits = limits
         self._room = Room(store, limits, free)
-        self._reserve = Reserve(store.path, limits.max_size_bytes)
+        self._reserve = Reserve(store.path, limits)
         self._shedder = Shedder()
         self._spare: set[int] = set()
         self._shrinking = False

@@ -16,7 +16,6 @@ from edge_agent.cloud_sync.store import Store
 MAX_SIZE_BYTES = 512 << 20
 MIN_FREE_DISK_BYTES = 100 << 20
 POLICIES = ("thin", "shed", "reject")
-_RESERVE_MOST_BYTES = 1 << 20
 _RESERVE_LEAST_BYTES = 256 << 10
 
 
@@ -114,7 +113,8 @@ class Room:
         """
         most = self._limits.max_size_bytes
         usual = Marks(most - most // 32, most - most // 10, most)
-        if self.free() >= self._limits.min_free_disk_bytes:
+        # Whatever is configured: where the log finds no room, nothing can be deleted either.
+        if self.free() >= max(self._limits.min_free_disk_bytes, 2 * self._limits.log_bytes):
             self._ceiling = None
             return usual
         if self._ceiling is None:
@@ -126,14 +126,14 @@ class Room:
     def _beside(self) -> int:
         """The log and files that were set aside.
 
-        A short log counts as it will soon be, so that its folding makes no room and no lack of it.
+        The log counts as what it is kept to: a longer one is folded away, and no row goes for it.
         """
         path = self._store.path
         aside = 0
         for file in path.parent.glob(f"{path.name}.corrupt-*"):
             with contextlib.suppress(FileNotFoundError):
                 aside += file.stat().st_size
-        return max(self._store.log_bytes(), self._limits.log_bytes) + aside
+        return self._limits.log_bytes + aside
 
     @staticmethod
     def _bytes(db: sqlite3.Connection, which: str) -> int:
@@ -146,11 +146,12 @@ class Reserve:
     """A file beside the queue that is given up first when the disk is full.
 
     Deleting rows needs room too, in the log: without it a full disk could not even be relieved.
+    So it is as large as a log that is about to be folded away.
     """
 
-    def __init__(self, queue_path: Path, max_size_bytes: int) -> None:
+    def __init__(self, queue_path: Path, limits: Limits) -> None:
         self.path = Path(f"{queue_path}.reserve")
-        self.size_bytes = min(_RESERVE_MOST_BYTES, max(_RESERVE_LEAST_BYTES, max_size_bytes // 64))
+        self.size_bytes = max(_RESERVE_LEAST_BYTES, limits.log_bytes)
 
     def release(self) -> bool:
         """Give it up; returns whether it was there."""
@@ -162,7 +163,7 @@ class Reserve:
 
     def keep(self, free: int, min_free: int) -> None:
         """Make it if it is not there and there is room for it."""
-        if free < min_free + 4 * self.size_bytes or self.path.exists():
+        if free < min_free + 2 * self.size_bytes or self.path.exists():
             return
         with contextlib.suppress(OSError):
             handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

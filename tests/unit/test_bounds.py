@@ -123,7 +123,7 @@ def test_bounds_thin_keeps_the_size_and_every_reading_stands_somewhere(open_queu
 def test_bounds_gaps_add_up_once_there_is_room(open_queue: Open) -> None:
     """What was thinned is told by sensor, and told once."""
     queue = open_queue()
-    pour(queue, 30)
+    pour(queue, 60)
     gaps = told(queue)
     while not gaps:
         queue.ack([item.id for item in queue.dequeue(500)])
