@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Self
 
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import (
     bounds,
-    census,
     correction,
     gaps,
     ledger,
@@ -28,21 +26,21 @@ from edge_agent.cloud_sync import (
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.flock import FlusherLock
 from edge_agent.cloud_sync.flush import flush_all
-from edge_agent.cloud_sync.inspection import Inspection
+from edge_agent.cloud_sync.housekeeping import Housekeeping
 from edge_agent.cloud_sync.item import QueueItem, decoded
 from edge_agent.cloud_sync.memory import Memory
 from edge_agent.cloud_sync.origin import Origin
 from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.cloud_sync.retention import Expiry
 from edge_agent.cloud_sync.store import Store
-from edge_agent.cloud_sync.timeline import QueueTime, Step
+from edge_agent.cloud_sync.timeline import QueueTime
 from edge_agent.errors import QueueFull
 from edge_agent.types import Priority, Submission
 
 __all__ = ["CloudSyncQueue", "Priority", "QueueItem"]
 
 
-class CloudSyncQueue(Inspection):
+class CloudSyncQueue(Housekeeping):
     """A durable queue in one SQLite file.
 
     **Durable**: with ``durability="full"`` an id that `enqueue` returned survives a power cut, with
@@ -290,83 +288,6 @@ class CloudSyncQueue(Inspection):
         """
         return self._flusher.held()
 
-    # -- time and upkeep -----------------------------------------------------------------------
-
-    def reset_daily_counters(self) -> None:
-        """Set `messages_sent_today` to 0 (it also resets itself at local midnight)."""
-        with self._store.write() as db:
-            sent = ledger.amount_of(db, ledger.ITEMS_DAY, self._today())
-            ledger.add_amount(db, ledger.ITEMS_DAY, self._today(), -sent)
-
-    def now(self) -> float:
-        """Queue time, Unix seconds: never goes back, and is the wall clock when that is right."""
-        self._time.observe()
-        return self._time.now()
-
-    def tick(self) -> list[Step]:
-        """Look at the clock; for the daemon, at every turn.
-
-        Returns:
-            the steps of the wall clock seen since the last call, oldest first.
-        """
-        self.now()
-        newly_right = self._time.standing().synchronized and not self._marked_synchronized
-        told = len(self._time.untold)
-        if told or newly_right:
-            with self._store.write() as db:
-                self._book(db)
-                if newly_right:
-                    timeline.mark_synchronized(db)
-            self._marked_synchronized = newly_right or self._marked_synchronized
-        # Only now: what could not be written is told and written at the next turn.
-        return [self._time.untold.popleft() for _ in range(told)]
-
-    def purge_expired(self) -> int:
-        """Delete all rows that have outlived their TTL, in slices. Returns how many."""
-        # A round of its own: that of `upkeep` is somewhere in the middle.
-        expiry, purged, done = Expiry(self._store), 0, False
-        while not done:
-            gone, done = expiry.sweep(self._settled())
-            purged += gone
-        return purged
-
-    def upkeep(self, spare: AbstractSet[int] = frozenset()) -> int:
-        """One slice of housekeeping: expire, correct, make room, fold the log away.
-
-        For the flusher.
-
-        Args:
-            spare: ids of rows that are on their way and must stay as they are.
-
-        Returns:
-            how many rows expired; with `retention.SLICE_ROWS` or more there may be others.
-        """
-        gone, _ = self._expiry.sweep(self._settled(), spare)
-        self._store.salvage()
-        self._store.check_once()
-        correction.rewrite(self._store)
-        self.bounds.upkeep(spare)
-        return gone
-
-    def salvaging(self) -> bool:
-        """Whether `upkeep` has more of a damaged file to bring over."""
-        return self._store.salvaging()
-
-    def release_retries(self) -> int:
-        """Make every nacked row eligible in its old place; for a start, when no batch is frozen.
-
-        In slices, so that nobody waits for a backlog to be rewritten.
-
-        Returns:
-            how many rows that were.
-        """
-        released, slice_rows = 0, -1
-        while slice_rows:
-            with self._store.write() as db:
-                slice_rows = rows.release(db)
-            released += slice_rows
-        return released
-
     def rename_device(self, device_id: str) -> None:
         """Let the rows to come belong to ``device_id``; those queued keep the one they have."""
         self._device_id = device_id
@@ -399,30 +320,9 @@ class CloudSyncQueue(Inspection):
         receipt.fill(ids, [row.payload for row in new], now)
         return ids
 
-    def _go_on(self, db: sqlite3.Connection) -> None:
-        """Go on with the time where a file that was just opened stands."""
-        former = timeline.former(db, self._clock.boot_id())
-        self._time.begin_after(census.newest(db), former)
-
     def _new_origin(self) -> None:
         """Let the rows to come have a queue_id of their own."""
         self._origin = Origin(self._device_id, self._clock)
-
-    def _book(self, db: sqlite3.Connection) -> None:
-        """Book the steps that nobody has fetched yet, if that was not done before."""
-        standing, boot_id = self._time.standing(), self._clock.boot_id()
-        for step in tuple(self._time.untold):
-            timeline.record(db, step, boot_id=boot_id)
-        timeline.keep(db, boot_id, standing)
-
-    def _settled(self) -> float:
-        """Queue time for reading rows: with every step that moved it booked before they are."""
-        now, seen = self.now(), self._time.seen
-        if seen != self._booked:
-            with self._store.write() as db:
-                self._book(db)
-            self._booked = seen
-        return now
 
     def _flushed(self, ids: Sequence[int], fate: str) -> int:
         """Delete items and count them as flushed, in one transaction."""

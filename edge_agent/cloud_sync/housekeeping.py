@@ -1,0 +1,120 @@
+"""The queue's time and upkeep: what it does for itself, in slices, off the hot path."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Set as AbstractSet
+
+from edge_agent.cloud_sync import census, correction, ledger, rows, timeline
+from edge_agent.cloud_sync.bounds import Bounds
+from edge_agent.cloud_sync.inspection import Inspection
+from edge_agent.cloud_sync.retention import Expiry
+from edge_agent.cloud_sync.timeline import QueueTime, Step
+
+
+class Housekeeping(Inspection):
+    """The part of `CloudSyncQueue` that keeps it right over weeks."""
+
+    _time: QueueTime
+    _expiry: Expiry
+    #: the limits, kept; and what that has cost since the file was opened
+    bounds: Bounds
+    #: how many steps of the clock are known to stand in the file
+    _booked: int
+    _marked_synchronized: bool
+
+    def reset_daily_counters(self) -> None:
+        """Set `messages_sent_today` to 0 (it also resets itself at local midnight)."""
+        with self._store.write() as db:
+            sent = ledger.amount_of(db, ledger.ITEMS_DAY, self._today())
+            ledger.add_amount(db, ledger.ITEMS_DAY, self._today(), -sent)
+
+    def now(self) -> float:
+        """Queue time, Unix seconds: never goes back, and is the wall clock when that is right."""
+        self._time.observe()
+        return self._time.now()
+
+    def tick(self) -> list[Step]:
+        """Look at the clock; for the daemon, at every turn.
+
+        Returns:
+            the steps of the wall clock seen since the last call, oldest first.
+        """
+        self.now()
+        newly_right = self._time.standing().synchronized and not self._marked_synchronized
+        told = len(self._time.untold)
+        if told or newly_right:
+            with self._store.write() as db:
+                self._book(db)
+                if newly_right:
+                    timeline.mark_synchronized(db)
+            self._marked_synchronized = newly_right or self._marked_synchronized
+        # Only now: what could not be written is told and written at the next turn.
+        return [self._time.untold.popleft() for _ in range(told)]
+
+    def purge_expired(self) -> int:
+        """Delete all rows that have outlived their TTL, in slices. Returns how many."""
+        # A round of its own: that of `upkeep` is somewhere in the middle.
+        expiry, purged, done = Expiry(self._store), 0, False
+        while not done:
+            gone, done = expiry.sweep(self._settled())
+            purged += gone
+        return purged
+
+    def upkeep(self, spare: AbstractSet[int] = frozenset()) -> int:
+        """One slice of housekeeping: expire, correct, make room, fold the log away.
+
+        For the flusher.
+
+        Args:
+            spare: ids of rows that are on their way and must stay as they are.
+
+        Returns:
+            how many rows expired; with `retention.SLICE_ROWS` or more there may be others.
+        """
+        gone, _ = self._expiry.sweep(self._settled(), spare)
+        self._store.salvage()
+        self._store.check_once()
+        correction.rewrite(self._store)
+        self.bounds.upkeep(spare)
+        return gone
+
+    def salvaging(self) -> bool:
+        """Whether `upkeep` has more of a damaged file to bring over."""
+        return self._store.salvaging()
+
+    def release_retries(self) -> int:
+        """Make every nacked row eligible in its old place; for a start, when no batch is frozen.
+
+        In slices, so that nobody waits for a backlog to be rewritten.
+
+        Returns:
+            how many rows that were.
+        """
+        released, slice_rows = 0, -1
+        while slice_rows:
+            with self._store.write() as db:
+                slice_rows = rows.release(db)
+            released += slice_rows
+        return released
+
+    def _go_on(self, db: sqlite3.Connection) -> None:
+        """Go on with the time where a file that was just opened stands."""
+        former = timeline.former(db, self._clock.boot_id())
+        self._time.begin_after(census.newest(db), former)
+
+    def _book(self, db: sqlite3.Connection) -> None:
+        """Book the steps that nobody has fetched yet, if that was not done before."""
+        standing, boot_id = self._time.standing(), self._clock.boot_id()
+        for step in tuple(self._time.untold):
+            timeline.record(db, step, boot_id=boot_id)
+        timeline.keep(db, boot_id, standing)
+
+    def _settled(self) -> float:
+        """Queue time for reading rows: with every step that moved it booked before they are."""
+        now, seen = self.now(), self._time.seen
+        if seen != self._booked:
+            with self._store.write() as db:
+                self._book(db)
+            self._booked = seen
+        return now
