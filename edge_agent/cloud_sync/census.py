@@ -38,7 +38,15 @@ def oldest(db: sqlite3.Connection) -> float | None:
 
 
 def newest(db: sqlite3.Connection) -> float:
-    """When the last row was queued, queue time; 0.0 in an empty queue."""
+    """When the last row was queued, queue time; 0.0 in an empty queue.
+
+    Raises:
+        TypeError: what stands there is no time, which arithmetic in SQL would make a 0 of.
+    """
+    last = db.execute("SELECT typeof(created_at) FROM sync_queue ORDER BY id DESC LIMIT 1")
+    (kind,) = last.fetchone() or ("real",)
+    if kind != "real":
+        raise TypeError(f"created_at of the last row is of type {kind}")
     return _born(db, "DESC") or 0.0
 
 
