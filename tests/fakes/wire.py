@@ -6,13 +6,16 @@ import contextlib
 import itertools
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from edge_agent.cloud_sync import door
+from edge_agent.cloud_sync import HTTPCloudUploader, door
 from edge_agent.cloud_sync.batch import Batch, Row
 from edge_agent.types import Priority
 
 PATH = "/v1/ingest"
+
+#: Makes an uploader, of a URL (that of the test server if none is given) and options.
+Make = Callable[..., HTTPCloudUploader]
 
 
 def batch_of(*ids: int) -> Batch:

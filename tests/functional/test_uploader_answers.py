@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
 import socket
 import threading
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-from fakes.wire import PATH, batch_of, head, raw_server, take_request
+from fakes.wire import PATH, Make, batch_of, head, raw_server, take_request
 from pytest_httpserver import HTTPServer
 
-from edge_agent.cloud_sync import HTTPCloudUploader
 from edge_agent.cloud_sync.deadline import MOST_WIRE_BYTES
 from edge_agent.cloud_sync.verdict import MOST_ANSWER_BYTES, Action
 
 KEY = "k3y-never-to-be-seen"
 BATCH = batch_of(41, 42)
-
-Make = Callable[..., HTTPCloudUploader]
-
-
-@pytest.fixture
-def make(httpserver: HTTPServer) -> Iterator[Make]:
-    """Makes uploaders to the test server, and closes them."""
-    with contextlib.ExitStack() as made:
-
-        def make_it(url: str = "", *args: Any, **options: Any) -> HTTPCloudUploader:
-            uploader = HTTPCloudUploader(url or httpserver.url_for(PATH), *args, **options)
-            made.callback(uploader.close)
-            return uploader
-
-        yield make_it
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

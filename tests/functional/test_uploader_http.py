@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.wire import PATH, batch_of, head, raw_server, take_request
+from fakes.wire import PATH, Make, batch_of, head, raw_server, take_request
 from pytest_httpserver import HTTPServer
 from werkzeug import Request
 
@@ -24,21 +22,6 @@ from edge_agent.receiver import Receiver
 
 KEY = "k3y-never-to-be-seen"
 BATCH = batch_of(41, 42)
-
-Make = Callable[..., HTTPCloudUploader]
-
-
-@pytest.fixture
-def make(httpserver: HTTPServer) -> Iterator[Make]:
-    """Makes uploaders to the test server, and closes them."""
-    with contextlib.ExitStack() as made:
-
-        def make_it(url: str = "", *args: Any, **options: Any) -> HTTPCloudUploader:
-            uploader = HTTPCloudUploader(url or httpserver.url_for(PATH), *args, **options)
-            made.callback(uploader.close)
-            return uploader
-
-        yield make_it
 
 
 def last_request(server: HTTPServer) -> Request:
