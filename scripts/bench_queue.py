@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge_agent.cloud_sync import CloudSyncQueue
+from edge_agent.cloud_sync import CloudSyncQueue, ttl_span
 from edge_agent.cloud_sync.schema import SYNC_QUEUE
 from edge_agent.types import Submission
 
@@ -110,12 +110,7 @@ def fill(queue_path: Path, state: str, number: int) -> None:
     db.execute("BEGIN")
     db.executemany(INSERT, ((text, *row) for row in rows))
     # What the queue itself keeps as it inserts.
-    for priority in (1, 3):
-        db.execute(
-            "UPDATE settings SET value = (SELECT coalesce(max(ttl_seconds), 0) FROM sync_queue"
-            " WHERE priority = ?1) WHERE name = 'longest_ttl_' || ?1",
-            (priority,),
-        )
+    ttl_span.keep_found(db)
     db.execute("COMMIT")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     db.close()

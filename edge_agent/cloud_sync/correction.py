@@ -60,6 +60,11 @@ class Corrections:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._records = _standing(db)
 
+    @property
+    def standing(self) -> bool:
+        """Whether there is any."""
+        return bool(self._records)
+
     def payload(self, row_id: int, text: str) -> str:
         """A row's stored payload as it is to be sent; the same text where no record applies."""
         for record in self._records:

@@ -9,6 +9,7 @@ from edge_agent.cloud_sync import census, correction, ledger, rows, timeline
 from edge_agent.cloud_sync.bounds import Bounds
 from edge_agent.cloud_sync.inspection import Inspection
 from edge_agent.cloud_sync.retention import Expiry
+from edge_agent.cloud_sync.selection import Floors
 from edge_agent.cloud_sync.timeline import QueueTime, Step
 
 
@@ -17,6 +18,7 @@ class Housekeeping(Inspection):
 
     _time: QueueTime
     _expiry: Expiry
+    _floors: Floors
     #: the limits, kept; and what that has cost since the file was opened
     bounds: Bounds
     #: how many steps of the clock are known to stand in the file
@@ -70,7 +72,7 @@ class Housekeeping(Inspection):
             spare: ids of rows that are on their way and must stay as they are.
 
         Returns:
-            how many rows expired; with `retention.SLICE_ROWS` or more there may be others.
+            how many rows expired; where it is `restless` there may be others.
         """
         gone, _ = self._expiry.sweep(self._settled(), spare)
         self._store.salvage()
@@ -79,9 +81,9 @@ class Housekeeping(Inspection):
         self.bounds.upkeep(spare)
         return gone
 
-    def salvaging(self) -> bool:
-        """Whether `upkeep` has more of a damaged file to bring over."""
-        return self._store.salvaging()
+    def restless(self) -> bool:
+        """Whether `upkeep` has more to do at once: to expire, or to bring over."""
+        return self._expiry.midway or self._store.salvaging()
 
     def release_retries(self) -> int:
         """Make every nacked row eligible in its old place; for a start, when no batch is frozen.
@@ -96,6 +98,9 @@ class Housekeeping(Inspection):
             with self._store.write() as db:
                 slice_rows = rows.release(db)
             released += slice_rows
+        with self._store.read():
+            # Under the lock of those who look: what they saw before is forgotten too.
+            self._floors.forget()
         return released
 
     def _go_on(self, db: sqlite3.Connection) -> None:

@@ -22,6 +22,7 @@ from edge_agent.cloud_sync import (
     rows,
     selection,
     timeline,
+    ttl_span,
 )
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.flock import FlusherLock
@@ -105,6 +106,7 @@ class CloudSyncQueue(Housekeeping):
         self._booked = 0
         self._marked_synchronized = False
         self._expiry = Expiry(self._store)
+        self._floors = selection.Floors()
         #: what outlives a restart besides the rows
         self.memory = Memory(self._store, self._clock)
 
@@ -184,7 +186,7 @@ class CloudSyncQueue(Housekeeping):
         """
         now = self._settled()
         with self._store.read() as db:
-            found = selection.eligible(db, now, batch_size)
+            found = selection.eligible(db, now, batch_size, floors=self._floors)
         return [decoded(row) for row in found]
 
     def peek(self, n: int = 5) -> list[QueueItem]:
@@ -204,7 +206,9 @@ class CloudSyncQueue(Housekeeping):
         priorities = (Priority.CRITICAL,) if critical_only else tuple(Priority)
         now = self._settled()
         with self._store.read() as db:
-            batch = selection.next_batch(db, now, limit, max_bytes, priorities)
+            batch = selection.next_batch(
+                db, now, limit, max_bytes, priorities=priorities, floors=self._floors
+            )
         self.bounds.on_their_way(batch.ids if batch else ())
         return batch
 
@@ -315,7 +319,7 @@ class CloudSyncQueue(Housekeeping):
         self._book(db)
         new = [timeline.caught_up(row, self._time.untold) for row in new]
         self._origin.register(db)
-        selection.keep_longest_ttls(db, new)
+        ttl_span.keep(db, [(row.priority, row.ttl_seconds) for row in new])
         ids = rows.insert(db, new, now)
         receipt.fill(ids, [row.payload for row in new], now)
         return ids

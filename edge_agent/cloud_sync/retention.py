@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
-from edge_agent.cloud_sync import correction, rows, selection
+from edge_agent.cloud_sync import correction, rows, ttl_span
 from edge_agent.cloud_sync.store import Store
 from edge_agent.types import Priority
 
 #: Rows deleted in one transaction, and rows looked at in one read.
 SLICE_ROWS = 2_000
-# Every ten seconds, so that 100,000 rows are gone through, end included, within a minute.
-_LOOK_ROWS = 25_000
+LOOK_ROWS = 10_000
+#: The pause after a round that looked at more than that: a row leaves within a minute of its end.
+_REST_S = 30.0
 
-_HEAD = """
-SELECT id FROM sync_queue
-WHERE priority = ? AND next_retry_at <= ? AND created_at + {shift} + ttl_seconds <= ? LIMIT ?
+_AGED = "created_at + {shift} + ttl_seconds <= ?1"
+_OLD_ENOUGH = f"""
+SELECT next_retry_at, id, {_AGED} FROM sync_queue
+WHERE priority = ?2 AND next_retry_at <= ?3 AND (next_retry_at, id) > (?4, ?5)
+ORDER BY next_retry_at, id LIMIT ?6
 """
-_SLICE_END = "SELECT max(id) FROM (SELECT id FROM sync_queue WHERE id > ? ORDER BY id LIMIT ?)"
-_IN_SLICE = """
-SELECT id FROM sync_queue WHERE id > ? AND id <= ? AND created_at + {shift} + ttl_seconds <= ?
+_NACKED = f"""
+SELECT next_retry_at, id, {_AGED} FROM sync_queue INDEXED BY idx_sync_queue_retried
+WHERE retry_count > 0 AND id > ?5 ORDER BY id LIMIT ?6
 """
+#: A round goes by priority, and then through what was nacked: that is found nowhere by its age.
+_STRETCHES = (*Priority, None)
+_START = (-math.inf, 0)
 
 
 class Expiry:
     """Deletes what has outlived its TTL, a slice a call.
 
-    Where all rows of a priority have one TTL, as the agent's have, the expired ones stand at the
-    head of its index. For others it also goes round the queue by id. (An index on expiry would
-    cost a quarter more bytes on the card for every reading.)
+    A row can have expired where its next try lies at least the shortest TTL of its priority back,
+    or where it was nacked. So where all rows of a priority have one TTL, nothing is looked at in
+    vain. (An index on expiry would cost a quarter more bytes on the card for every reading.)
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._cursor = 0
+        self._stretch = 0
+        #: next try and id of the last row of the stretch that was looked at
+        self._passed = _START
+        self._looked = 0
+        self._rest_until = -math.inf
+
+    @property
+    def midway(self) -> bool:
+        """Whether a round is begun and not at its end."""
+        return self._stretch > 0 or self._passed != _START
 
     def sweep(self, now: float, spare: AbstractSet[int] = frozenset()) -> tuple[int, bool]:
-        """Look at the heads, and at the next slice of all rows.
+        """Go on with a round, or begin the next.
 
         Args:
             now: queue time, Unix seconds.
@@ -46,33 +63,41 @@ class Expiry:
         Returns:
             how many rows expired, and whether the end was reached (the next call starts anew).
         """
+        if now < self._rest_until:
+            return 0, True
         with self._store.read() as db:
-            expired = _at_the_heads(db, now)
-            start = self._cursor
-            end = db.execute(_SLICE_END, (start, _LOOK_ROWS)).fetchone()[0]
-            if end is not None:
-                found = db.execute(
-                    _IN_SLICE.format(shift=correction.shift(db)), (start, end, now)
-                ).fetchall()
-                expired |= {number for (number,) in found}
-        going = sorted(expired - spare)
-        # What is more than fits one transaction is looked at again.
-        self._cursor = start if len(going) > SLICE_ROWS else end or 0
-        gone = self._delete(going[:SLICE_ROWS]) if going else 0
-        return gone, end is None and not gone
+            going = self._expired(db, now, spare)
+        gone = self._delete(going) if going else 0
+        if not self.midway:
+            self._rest_until = now + _REST_S if self._looked > LOOK_ROWS else now
+            self._looked = 0
+        return gone, not self.midway
+
+    def _expired(self, db: sqlite3.Connection, now: float, spare: AbstractSet[int]) -> list[int]:
+        """Up to a slice of expired rows, among those that one read looks at."""
+        going: list[int] = []
+        most = self._looked + LOOK_ROWS
+        for due, number, aged in self._from_here(db, now):
+            self._passed = (due, number)
+            self._looked += 1
+            if aged and number not in spare:
+                going.append(number)
+            if len(going) == SLICE_ROWS or self._looked == most:
+                return going
+        self._stretch, self._passed = 0, _START
+        return going
+
+    def _from_here(self, db: sqlite3.Connection, now: float) -> Iterator[tuple[float, int, bool]]:
+        """Rows that may have expired, to the end of the round; remembers the stretch."""
+        shift = correction.shift(db)
+        for stretch, priority in list(enumerate(_STRETCHES))[self._stretch :]:
+            self._stretch = stretch
+            query = (_NACKED if priority is None else _OLD_ENOUGH).format(shift=shift)
+            until = now - ttl_span.of(db, priority).shortest if priority else now
+            key = priority.value if priority else None
+            yield from db.execute(query, (now, key, until, *self._passed, LOOK_ROWS))
+            self._passed = _START
 
     def _delete(self, ids: list[int]) -> int:
         with self._store.write() as db:
             return rows.remove(db, ids, "expired")
-
-
-def _at_the_heads(db: sqlite3.Connection, now: float) -> set[int]:
-    """Expired rows that the index leads to at once, up to a slice of each priority."""
-    query = _HEAD.format(shift=correction.shift(db))
-    return {
-        number
-        for priority in Priority
-        for (number,) in db.execute(
-            query, (priority.value, selection.expired_until(db, priority, now), now, SLICE_ROWS)
-        )
-    }

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cloud_sync import ledger, schema
+from edge_agent.cloud_sync import ledger, schema, ttl_span
 from edge_agent.events import NOTICE, event
 
 #: The setting that names the file a salvage reads from; its presence says that it is not done.
@@ -211,7 +211,7 @@ def _take_in(new: sqlite3.Connection, table: str, rows: list[Sequence[Any]]) -> 
     if table == "dead_letters":
         ledger.post(new, "dead", brought)
     else:
-        _keep_longest_ttls(new, sound)
+        ttl_span.keep(new, [(row[2], row[4]) for row in sound])
     _move_base(new, brought)
     _set_count(new, f"{table}_brought", _count(new, f"{table}_brought") + brought)
     _set_count(new, f"{table}_to", rows[-1][0])
@@ -233,14 +233,6 @@ def _is_sound(row: Sequence[Any]) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _keep_longest_ttls(new: sqlite3.Connection, rows: list[Sequence[Any]]) -> None:
-    """`selection` finds no row that outlasts the longest TTL it knows of."""
-    new.executemany(
-        "UPDATE settings SET value = max(value, ?) WHERE name = ?",
-        [(row[4], f"longest_ttl_{row[2]}") for row in rows],
-    )
 
 
 def _move_base(new: sqlite3.Connection, items: int) -> None:

@@ -13,6 +13,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from edge_agent.cloud_sync import ttl_span
+
 #: The schema this code writes.
 VERSION = 1
 
@@ -194,11 +196,7 @@ def _create(db: sqlite3.Connection) -> None:
     db.executemany(
         "INSERT INTO settings VALUES (?, ?)", [("min_reader", VERSION), ("sequence_base", base)]
     )
-    db.executemany(
-        "INSERT INTO settings SELECT ?, coalesce(max(ttl_seconds), 0)"
-        " FROM sync_queue WHERE priority = ?",
-        [(f"longest_ttl_{p}", p) for p in (1, 2, 3, 4)],
-    )
+    ttl_span.keep_found(db)
     db.execute("UPDATE sync_queue SET next_retry_at = created_at WHERE next_retry_at < created_at")
     # Whose the rows are that stood here before: nobody said, so they get an origin of their own.
     db.execute("INSERT INTO origins VALUES (0, ?, '', '', 0)", (uuid.uuid4().hex,))
@@ -210,12 +208,7 @@ def _take_in(db: sqlite3.Connection) -> None:
 
     Below their birth they would stand before everything, and `selection` would not look there.
     """
-    for priority in (1, 2, 3, 4):
-        db.execute(
-            "UPDATE settings SET value = max(value, coalesce((SELECT max(ttl_seconds)"
-            " FROM sync_queue WHERE priority = ?1 AND next_retry_at <= 0), 0)) WHERE name = ?2",
-            (priority, f"longest_ttl_{priority}"),
-        )
+    ttl_span.keep_found(db, "next_retry_at <= 0")
     db.execute(f"UPDATE sync_queue SET next_retry_at = created_at WHERE {_UNRETRIED}")
 
 

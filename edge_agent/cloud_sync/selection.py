@@ -12,16 +12,16 @@ import dataclasses
 import itertools
 import math
 import sqlite3
-from collections.abc import Sequence
 
-from edge_agent.cloud_sync import correction, origin
+from edge_agent.cloud_sync import correction, origin, ttl_span
 from edge_agent.cloud_sync.batch import ITEM_OVERHEAD_BYTES, Batch, Row
-from edge_agent.cloud_sync.ledger import set_setting, setting
-from edge_agent.cloud_sync.rows import NewRow
 from edge_agent.types import Priority
 
 #: A critical item younger than this shares its request with no other priority.
 FRESH_S = 60.0
+#: How long `Floors` are kept, and what of the past they leave out: a transaction takes no longer.
+FLOORS_KEPT_S = 5.0
+RECENT_S = 15.0
 
 _ELIGIBLE = """
 SELECT id, payload, created_at + {shift}, ttl_seconds, retry_count, next_retry_at + {shift}
@@ -32,26 +32,41 @@ ORDER BY next_retry_at, id LIMIT ?4
 """
 
 
-def keep_longest_ttls(db: sqlite3.Connection, new: Sequence[NewRow]) -> None:
-    """Keep the longest TTL stored at each priority, in the transaction that stores the rows."""
-    for priority in Priority:
-        name = _longest_ttl(priority)
-        longest = max((row.ttl_seconds for row in new if row.priority == priority), default=0)
-        if longest and longest > setting(db, name):
-            set_setting(db, name, longest)
-
-
-def _longest_ttl(priority: Priority) -> str:
-    """The setting that keeps the longest TTL, in seconds, of a priority."""
-    return f"longest_ttl_{priority.value}"
-
-
 def expired_until(db: sqlite3.Connection, priority: Priority, now: float) -> float:
     """The ``next_retry_at`` up to which every row of a priority has outlived its TTL.
 
     Lower by what stored times have still to move: nothing uncorrected is passed over.
     """
-    return now - setting(db, _longest_ttl(priority)) - correction.longest_shift(db)
+    return now - ttl_span.of(db, priority).longest - correction.longest_shift(db)
+
+
+class Floors:
+    """Up to where the index of each priority was found to hold nothing but expired rows.
+
+    With several TTLs at one priority, expired rows can stand in front of live ones until expiry
+    comes by: they are passed over once, not at every look. Forgotten after moments, and never
+    later than `RECENT_S` ago, so that whatever was put in at its place in time is found.
+    """
+
+    def __init__(self) -> None:
+        self._floors: dict[Priority, float] = {}
+        self._valid_until = -math.inf
+
+    def of(self, priority: Priority, now: float) -> float:
+        """The ``next_retry_at`` up to which nothing is found; rather too low than too high."""
+        if now >= self._valid_until:
+            self.forget()
+            self._valid_until = now + FLOORS_KEPT_S
+        return self._floors.get(priority, -math.inf)
+
+    def learn(self, priority: Priority, first: float | None, now: float) -> None:
+        """A look came up with a first row, or with none (None)."""
+        found_at = now if first is None else math.nextafter(first, -math.inf)
+        self._floors[priority] = min(found_at, now - RECENT_S)
+
+    def forget(self) -> None:
+        """Rows may have come back to older places."""
+        self._floors.clear()
 
 
 def eligible(
@@ -59,21 +74,25 @@ def eligible(
     now: float,
     limit: int,
     priorities: tuple[Priority, ...] = tuple(Priority),
+    floors: Floors | None = None,
 ) -> list[Row]:
     """Up to ``limit`` rows (-1: all) that may be sent now, by priority, then as queued."""
     rows: list[Row] = []
     # What is uncorrected has the lower ids and times: the order of the index is right for all.
     query = _ELIGIBLE.format(shift=correction.shift(db))
     corrections = correction.Corrections(db)
+    floors = floors if floors and not corrections.standing else Floors()
     for priority in priorities:
         if len(rows) == limit:
             break
-        bound = expired_until(db, priority, now)
+        bound = max(expired_until(db, priority, now), floors.of(priority, now))
         found = db.execute(query, (priority.value, bound, now, max(limit - len(rows), -1)))
-        rows.extend(
+        more = [
             Row(number, corrections.payload(number, text), priority, *rest)
             for number, text, *rest in found.fetchall()
-        )
+        ]
+        floors.learn(priority, more[0].next_retry_at if more else None, now)
+        rows += more
     return rows
 
 
@@ -82,13 +101,15 @@ def next_batch(
     now: float,
     limit: int,
     max_bytes: int,
+    *,
     priorities: tuple[Priority, ...] = tuple(Priority),
+    floors: Floors | None = None,
 ) -> Batch | None:
     """The next request's rows: of one origin, at most ``limit`` items and ``max_bytes`` of body.
 
     A fresh critical item travels with critical items alone. One row always fits.
     """
-    rows = eligible(db, now, limit, priorities)
+    rows = eligible(db, now, limit, priorities, floors)
     if not rows:
         return None
     wanted = _critical_alone(rows, now)

@@ -18,7 +18,6 @@ from typing import Any, Protocol
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.queue import CloudSyncQueue
-from edge_agent.cloud_sync.retention import SLICE_ROWS
 from edge_agent.cloud_sync.selection import FRESH_S
 from edge_agent.cloud_sync.verdict import Action, Verdict
 from edge_agent.daemon import link as way
@@ -183,7 +182,7 @@ class Flusher:
             _log.debug(event("upkeep_put_off", reason=exc))
             return
         self._expired += expired
-        if expired >= SLICE_ROWS or self._losses.crowded or self._queue.salvaging():
+        if self._losses.crowded or self._queue.restless():
             self._upkeep_due = now
         if self._expired and now >= self._expiry_due:
             self._say(logging.WARNING, event("expired", items=self._expired, why="ttl"))

@@ -180,7 +180,7 @@ def names(queue: CloudSyncQueue) -> dict[tuple[str, int], object]:
 def salvage(queue: CloudSyncQueue) -> None:
     """Upkeep until all is brought over."""
     for _ in range(2_000):
-        if not queue.salvaging():
+        if not queue.restless():
             return
         queue.upkeep()
         assert queue.ledger().closes
@@ -217,7 +217,7 @@ def test_damaged_file_is_replaced_and_what_can_be_read_is_salvaged(
         assert again == first_new + 1
     assert len(list(path.parent.glob("q.db.corrupt-*Z"))) == 1
     with CloudSyncQueue(path, clock=clock, unattended=True) as queue:
-        assert not queue.salvaging()
+        assert not queue.restless()
         assert names(queue).keys() >= kept
         assert queue.ledger().closes
 
@@ -262,7 +262,7 @@ def test_large_file_is_checked_in_upkeep_instead(
         with pytest.raises(StoreError, match="is damaged"):
             queue._store.check_once()
         assert queue.enqueue({}) > ROWS
-        assert queue.salvaging()
+        assert queue.restless()
 
 
 def test_salvage_goes_on_where_it_was_after_a_restart(path: Path, clock: FakeClock) -> None:

@@ -178,15 +178,44 @@ def test_upkeep_spares_what_is_on_its_way(queue: CloudSyncQueue, clock: FakeCloc
     assert queue.upkeep() == 2
 
 
-def test_upkeep_finds_what_expired_behind_many_that_did_not(
+def test_upkeep_looks_at_nothing_that_cannot_have_expired(
     queue: CloudSyncQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the head of the index, without waiting for the round by id to come by."""
-    monkeypatch.setattr(retention, "_LOOK_ROWS", 1)
+    """Younger than the shortest TTL of its priority: one look is enough, however many there are."""
+    monkeypatch.setattr(retention, "LOOK_ROWS", 5)
     queue.enqueue_many([Submission({}, Priority.CRITICAL, 1_000)] * 50)
     fill(queue, 5, ttl_s=10)
     clock.advance(10)
     assert queue.upkeep() == 5
+
+
+def test_upkeep_goes_through_mixed_ttls_at_once_and_then_rests(
+    queue: CloudSyncQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slice after slice to the end of the round, so that none stays longer than a minute."""
+    monkeypatch.setattr(retention, "LOOK_ROWS", 2)
+    for ttl_s in (1000, 10, 1000, 1000, 10):
+        queue.enqueue({}, ttl_seconds=ttl_s)
+    clock.advance(10)
+    assert [(queue.upkeep(), queue.restless()) for _ in range(3)] == [
+        (1, True),
+        (0, True),
+        (1, False),
+    ]
+    queue.enqueue({}, ttl_seconds=10)
+    clock.advance(10)
+    assert (queue.upkeep(), queue.restless()) == (0, False)
+    clock.advance(20)
+    assert sum(queue.upkeep() for _ in range(3)) == 1
+
+
+def test_upkeep_finds_what_expired_while_it_was_put_off(
+    queue: CloudSyncQueue, clock: FakeClock
+) -> None:
+    """Its place in the index is in the future, and tells nothing of its age."""
+    queue.nack([queue.enqueue({}, ttl_seconds=10)], 3600)
+    clock.advance(10)
+    assert queue.upkeep() == 1
 
 
 def test_dead_letter_keeps_the_row_and_the_answer(queue: CloudSyncQueue) -> None:

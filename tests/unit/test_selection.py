@@ -114,6 +114,41 @@ def test_selection_s_work_does_not_grow_with_the_queue(
     assert work[1] <= work[0] + 10
 
 
+def test_selection_passes_over_expired_rows_of_another_ttl_once(
+    queue: CloudSyncQueue, clock: FakeClock
+) -> None:
+    """They stand in front until expiry comes by; a second look begins behind them."""
+    queue.enqueue_many([Submission({}, Priority.TELEMETRY, 1000)] * 2000)
+    clock.advance(1001)
+    fresh = queue.enqueue_many([Submission({}, Priority.TELEMETRY, 9000)] * 10)
+    clock.advance(selection.RECENT_S)
+    first, second = steps_of_vm(queue), steps_of_vm(queue)
+    assert second < first / 20
+    assert ids(queue) == fresh
+
+
+def test_selection_finds_what_came_back_to_an_older_place(
+    queue: CloudSyncQueue, clock: FakeClock
+) -> None:
+    """Nacked rows that a start releases, and whatever else after a few seconds."""
+    queue.enqueue({}, ttl_seconds=1000)
+    queue.nack([1], 500)
+    clock.advance(100)
+    fresh = queue.enqueue({})
+    clock.advance(selection.RECENT_S)
+    assert ids(queue) == [fresh]
+    assert queue.release_retries() == 1
+    assert ids(queue) == [1, fresh]
+    with queue._store.write() as db:
+        db.execute(
+            "INSERT INTO sync_queue SELECT 9, payload, 3, created_at - 50, 5000, 0,"
+            " created_at - 50 FROM sync_queue WHERE id = 1"
+        )
+    assert ids(queue) == [1, fresh]
+    clock.advance(selection.FLOORS_KEPT_S)
+    assert ids(queue) == [9, 1, fresh]
+
+
 def test_batch_is_cut_by_number_and_says_whether_it_waits(queue: CloudSyncQueue) -> None:
     """Full is complete; less is open-ended."""
     queue.enqueue_many([Submission({})] * 5)

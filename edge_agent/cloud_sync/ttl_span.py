@@ -1,0 +1,65 @@
+"""The shortest and the longest TTL ever stored at each priority.
+
+They bound where in the index a row can be that has expired: with every TTL the same, as the agent's
+are, nobody has to look at a row to know. Every function works inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from edge_agent.types import Priority
+
+_READ = "SELECT name, value FROM settings WHERE name IN (?, ?)"
+_KEEP = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
+
+
+class Span(NamedTuple):
+    """Seconds; the reverse of a range where nothing was ever stored."""
+
+    shortest: float
+    longest: float
+
+
+NONE = Span(float("inf"), 0.0)
+
+
+def of(db: sqlite3.Connection, priority: int) -> Span:
+    """The TTLs stored so far at a priority."""
+    names = _names(priority)
+    known = dict(db.execute(_READ, names).fetchall())
+    shortest, longest = (
+        known.get(name, default) for name, default in zip(names, NONE, strict=True)
+    )
+    return Span(shortest, longest)
+
+
+def keep(db: sqlite3.Connection, stored: Iterable[tuple[int, float]]) -> None:
+    """Take pairs of priority and TTL into account, in the transaction that stores their rows."""
+    found: dict[int, Span] = {}
+    for priority, ttl_s in set(stored):
+        before = found.get(priority, NONE)
+        found[priority] = Span(min(before.shortest, ttl_s), max(before.longest, ttl_s))
+    for priority, new in found.items():
+        old = of(db, priority)
+        if new.shortest < old.shortest or new.longest > old.longest:
+            wider = (min(new.shortest, old.shortest), max(new.longest, old.longest))
+            db.executemany(_KEEP, zip(_names(priority), wider, strict=True))
+
+
+def keep_found(db: sqlite3.Connection, where: str = "1") -> None:
+    """The same for rows that somebody else stored, those that a condition of SQL finds."""
+    for priority in Priority:
+        found = db.execute(
+            "SELECT min(ttl_seconds), max(ttl_seconds) FROM sync_queue"
+            f" WHERE priority = ? AND {where}",
+            (priority.value,),
+        ).fetchone()
+        keep(db, [(priority.value, ttl_s) for ttl_s in found if ttl_s is not None])
+
+
+def _names(priority: int) -> tuple[str, str]:
+    """The settings that keep the shortest and the longest."""
+    return f"shortest_ttl_{int(priority)}", f"longest_ttl_{int(priority)}"
