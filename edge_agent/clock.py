@@ -8,6 +8,7 @@ whether the clock was right.
 
 from __future__ import annotations
 
+import functools
 import time
 from pathlib import Path
 from typing import Protocol
@@ -54,10 +55,7 @@ class SystemClock:
 
     def boot_id(self) -> str:
         """The kernel's random id of this boot (random(4)); ``unknown`` where /proc hides it."""
-        try:
-            return _BOOT_ID.read_text(encoding="ascii").strip()
-        except OSError:
-            return "unknown"
+        return _kernels_boot_id()
 
     def synchronized(self) -> bool:
         """Whether a time service set the clock in this boot, or `trust` was called."""
@@ -68,3 +66,12 @@ class SystemClock:
     def trust(self) -> None:
         """Take note of evidence that the wall clock is right."""
         self._trusted = True
+
+
+@functools.cache
+def _kernels_boot_id() -> str:
+    """Read once: no process outlives its boot."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"

@@ -43,13 +43,7 @@ def encode(payload: Mapping[str, Any]) -> str:
     if not isinstance(payload, Mapping):
         raise PayloadError(f"a payload is a dictionary, not {type(payload).__name__}")
     try:
-        text = json.dumps(
-            dict(payload),
-            default=_as_text,
-            allow_nan=False,
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        text = _ENCODER.encode(dict(payload))
         size = len(text.encode())
     except (ValueError, TypeError, RecursionError) as exc:
         raise PayloadError(_complaint(payload, exc)) from exc
@@ -64,6 +58,12 @@ def _as_text(value: object) -> str:
     if isinstance(value, _AS_TEXT):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+#: Made once: `json.dumps` makes one for every call.
+_ENCODER = json.JSONEncoder(
+    default=_as_text, allow_nan=False, ensure_ascii=False, separators=(",", ":")
+)
 
 
 def _complaint(payload: Mapping[str, Any], exc: Exception) -> str:

@@ -10,6 +10,7 @@ clock it is the wall clock.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sqlite3
 import threading
@@ -140,12 +141,17 @@ def former(db: sqlite3.Connection, boot_id: str) -> Standing | None:
 
 def keep(db: sqlite3.Connection, boot_id: str, standing: Standing) -> None:
     """Keep where queue time stands; writes only what is new."""
-    text = json.dumps([boot_id, *dataclasses.astuple(standing)])
     db.execute(
         "INSERT INTO settings VALUES (?1, ?2)"
         " ON CONFLICT(name) DO UPDATE SET value = ?2 WHERE value != ?2",
-        (_KEPT, text),
+        (_KEPT, _as_text(boot_id, standing)),
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _as_text(boot_id: str, standing: Standing) -> str:
+    """Made anew only after a step: every transaction keeps it."""
+    return json.dumps([boot_id, *dataclasses.astuple(standing)])
 
 
 def record(db: sqlite3.Connection, step: Step, *, boot_id: str) -> None:
