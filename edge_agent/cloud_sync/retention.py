@@ -89,13 +89,12 @@ class Expiry:
 
     def _from_here(self, db: sqlite3.Connection, now: float) -> Iterator[tuple[float, int, bool]]:
         """Rows that may have expired, to the end of the round; remembers the stretch."""
-        shift = correction.shift(db)
+        shift, spans = correction.shift(db), ttl_span.read(db)
         for stretch, priority in list(enumerate(_STRETCHES))[self._stretch :]:
             self._stretch = stretch
             query = (_NACKED if priority is None else _OLD_ENOUGH).format(shift=shift)
-            until = now - ttl_span.of(db, priority).shortest if priority else now
-            key = priority.value if priority else None
-            yield from db.execute(query, (now, key, until, *self._passed, LOOK_ROWS))
+            until = now - spans[priority].shortest if priority else now
+            yield from db.execute(query, (now, priority, until, *self._passed, LOOK_ROWS))
             self._passed = _START
 
     def _delete(self, ids: list[int]) -> int:

@@ -32,12 +32,13 @@ ORDER BY next_retry_at, id LIMIT ?4
 """
 
 
-def expired_until(db: sqlite3.Connection, priority: Priority, now: float) -> float:
+def expired_until(db: sqlite3.Connection, now: float) -> dict[int, float]:
     """The ``next_retry_at`` up to which every row of a priority has outlived its TTL.
 
     Lower by what stored times have still to move: nothing uncorrected is passed over.
     """
-    return now - ttl_span.of(db, priority).longest - correction.longest_shift(db)
+    before = now - correction.longest_shift(db)
+    return {priority: before - span.longest for priority, span in ttl_span.read(db).items()}
 
 
 class Floors:
@@ -82,10 +83,11 @@ def eligible(
     query = _ELIGIBLE.format(shift=correction.shift(db))
     corrections = correction.Corrections(db)
     floors = floors if floors and not corrections.standing else Floors()
+    expired = expired_until(db, now)
     for priority in priorities:
         if len(rows) == limit:
             break
-        bound = max(expired_until(db, priority, now), floors.of(priority, now))
+        bound = max(expired[priority], floors.of(priority, now))
         found = db.execute(query, (priority.value, bound, now, max(limit - len(rows), -1)))
         more = [
             Row(number, corrections.payload(number, text), priority, *rest)

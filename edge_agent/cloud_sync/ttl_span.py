@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from edge_agent.types import Priority
 
-_READ = "SELECT name, value FROM settings WHERE name IN (?, ?)"
+_NAMES = {p.value: (f"shortest_ttl_{p.value}", f"longest_ttl_{p.value}") for p in Priority}
+_ALL = [name for names in _NAMES.values() for name in names]
+_READ = f"SELECT name, value FROM settings WHERE name IN ({','.join('?' * len(_ALL))})"
 _KEEP = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
 
 
@@ -26,14 +28,13 @@ class Span(NamedTuple):
 NONE = Span(float("inf"), 0.0)
 
 
-def of(db: sqlite3.Connection, priority: int) -> Span:
-    """The TTLs stored so far at a priority."""
-    names = _names(priority)
-    known = dict(db.execute(_READ, names).fetchall())
-    shortest, longest = (
-        known.get(name, default) for name, default in zip(names, NONE, strict=True)
-    )
-    return Span(shortest, longest)
+def read(db: sqlite3.Connection) -> dict[int, Span]:
+    """The TTLs stored so far, by priority; every priority is named."""
+    known = dict(db.execute(_READ, _ALL).fetchall())
+    return {
+        priority: Span(known.get(shortest, NONE.shortest), known.get(longest, NONE.longest))
+        for priority, (shortest, longest) in _NAMES.items()
+    }
 
 
 def keep(db: sqlite3.Connection, stored: Iterable[tuple[int, float]]) -> None:
@@ -42,11 +43,13 @@ def keep(db: sqlite3.Connection, stored: Iterable[tuple[int, float]]) -> None:
     for priority, ttl_s in set(stored):
         before = found.get(priority, NONE)
         found[priority] = Span(min(before.shortest, ttl_s), max(before.longest, ttl_s))
+    old = read(db)
     for priority, new in found.items():
-        old = of(db, priority)
-        if new.shortest < old.shortest or new.longest > old.longest:
-            wider = (min(new.shortest, old.shortest), max(new.longest, old.longest))
-            db.executemany(_KEEP, zip(_names(priority), wider, strict=True))
+        wider = Span(
+            min(new.shortest, old[priority].shortest), max(new.longest, old[priority].longest)
+        )
+        if wider != old[priority]:
+            db.executemany(_KEEP, zip(_NAMES[priority], wider, strict=True))
 
 
 def keep_found(db: sqlite3.Connection, where: str = "1") -> None:
@@ -58,8 +61,3 @@ def keep_found(db: sqlite3.Connection, where: str = "1") -> None:
             (priority.value,),
         ).fetchone()
         keep(db, [(priority.value, ttl_s) for ttl_s in found if ttl_s is not None])
-
-
-def _names(priority: int) -> tuple[str, str]:
-    """The settings that keep the shortest and the longest."""
-    return f"shortest_ttl_{int(priority)}", f"longest_ttl_{int(priority)}"

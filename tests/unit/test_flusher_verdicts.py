@@ -114,7 +114,7 @@ def test_flusher_server_that_refuses_everything_loses_nothing(rig: Rig) -> None:
     """A bad deployment: one line for it, and all is sent once it is mended."""
     rig.server.usual = REFUSE
     rig.put(*range(30))
-    rig.run(40_000)
+    rig.run(12 * CAP_S)
     assert rig.dead() == 0
     assert rig.told.events == ["suspended"]
     rig.server.usual = take
