@@ -5,14 +5,13 @@ Rates are ratios within one run; absolute times belong to the machine they were 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sqlite3
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from edge_agent.cloud_sync import CloudSyncQueue, ttl_span
 from edge_agent.cloud_sync.schema import SYNC_QUEUE
@@ -100,10 +99,15 @@ def rates(directory: Path, rounds: int) -> dict[str, float]:
 
 
 def fill(queue_path: Path, state: str, number: int) -> None:
-    """Put so many rows of a state into a queue file, by SQL."""
+    """Make a queue file with so many rows of a state."""
     with CloudSyncQueue(queue_path) as queue:
         now = queue.now()
-    text = json.dumps(PAYLOAD, separators=(",", ":"))
+    insert(queue_path, state, number, now)
+
+
+def insert(queue_path: Path, state: str, number: int, now: float, payload: Any = PAYLOAD) -> None:
+    """Put so many rows of a state into a queue file, by SQL."""
+    text = json.dumps(payload, separators=(",", ":"))
     rows = (STATES[state](i, number, now) for i in range(number))
     db = sqlite3.connect(queue_path, isolation_level=None)
     db.execute("PRAGMA synchronous = OFF")
@@ -116,49 +120,48 @@ def fill(queue_path: Path, state: str, number: int) -> None:
     db.close()
 
 
-def dequeue_figures(
-    directory: Path, sizes: list[int], times: int
-) -> Iterator[tuple[str, int, float, float]]:
-    """State, rows, p50 and p99 in milliseconds of `dequeue(50)`."""
+def dequeue_figures(directory: Path, sizes: list[int], times: int) -> Iterator[dict[str, Any]]:
+    """Milliseconds that the first `dequeue(50)` took, and p50 and p99 of those that follow."""
     for state in STATES:
         for number in sizes:
             path = directory / "state.db"
             fill(path, state, number)
             with CloudSyncQueue(path) as queue:
+                first = timed(lambda: queue.dequeue(50), 1)
                 wanted = 0 if state == "all backed off" else 50
                 if len(queue.dequeue(50)) != wanted:
                     raise SystemExit(f"{state}: not the state it is meant to be")
                 taken = timed(lambda: queue.dequeue(50), times)
-            yield state, number, p(taken, 50), p(taken, 99)
+            yield {
+                "state": state,
+                "rows": number,
+                "p50_ms": p(taken, 50),
+                "p99_ms": p(taken, 99),
+                "first_ms": 1e3 * first[0],
+            }
             for file in directory.glob("state.db*"):
                 file.unlink()
 
 
-def main() -> None:
-    """Measure, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller queues, under two minutes")
-    parser.add_argument("--json", type=Path, default=Path("build/bench.json"), metavar="FILE")
-    args = parser.parse_args()
-    sizes = [1_000, 100_000] if args.quick else [1_000, 100_000, 1_000_000]
-    with tempfile.TemporaryDirectory(dir=".") as name:
-        found = rates(Path(name), 2 if args.quick else 10)
-        for title, ours, limit in (
-            ("enqueue, one commit each", "one", "bare one"),
-            ("enqueue_many, 100 a commit", "hundred", "bare hundred"),
-        ):
-            each = 100 if ours == "hundred" else 1
-            ratio = found[ours] / found[limit]
-            print(f"{title:28}{each * found[ours]:9.0f}/s   {ratio:.2f} x bare SQLite")
-        print("\ndequeue(50)                       rows     p50 ms     p99 ms")
-        table = []
-        for state, number, p50, p99 in dequeue_figures(Path(name), sizes, 300):
-            table.append({"state": state, "rows": number, "p50_ms": p50, "p99_ms": p99})
-            print(f"{state:28}{number:10}{p50:11.3f}{p99:11.3f}", flush=True)
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    figures = {"sqlite": sqlite3.sqlite_version, "rates": found, "dequeue": table}
-    args.json.write_text(json.dumps(figures, indent=2))
+def print_rates(directory: Path, rounds: int) -> dict[str, float]:
+    """Measure and print the rates."""
+    found = rates(directory, rounds)
+    for title, ours, limit in (
+        ("enqueue, one commit each", "one", "bare one"),
+        ("enqueue_many, 100 a commit", "hundred", "bare hundred"),
+    ):
+        each = 100 if ours == "hundred" else 1
+        ratio = found[ours] / found[limit]
+        print(f"{title:28}{each * found[ours]:9.0f}/s   {ratio:.2f} x bare SQLite")
+    return found
 
 
-if __name__ == "__main__":
-    main()
+def print_dequeue(directory: Path, sizes: list[int], times: int) -> list[dict[str, Any]]:
+    """Measure and print `dequeue` in every state."""
+    print("\ndequeue(50)                       rows     p50 ms     p99 ms   first ms")
+    table = []
+    for figures in dequeue_figures(directory, sizes, times):
+        table.append(figures)
+        times_ms = "".join(f"{figures[name]:11.3f}" for name in ("p50_ms", "p99_ms", "first_ms"))
+        print(f"{figures['state']:28}{figures['rows']:10}{times_ms}", flush=True)
+    return table
