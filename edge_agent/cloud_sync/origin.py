@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import uuid
+from typing import NamedTuple
 
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync import schema
@@ -19,6 +20,16 @@ _LATEST = """
 SELECT device_id, EXISTS (SELECT * FROM origins WHERE queue_id = ?)
 FROM origins ORDER BY first_id DESC LIMIT 1
 """
+
+
+class IdRange(NamedTuple):
+    """The ids given out under one queue_id; no other row ever has one of them under it."""
+
+    queue_id: str
+    device_id: str
+    first_id: int
+    #: inclusive
+    last_id: int
 
 
 class Origin:
@@ -56,3 +67,19 @@ def of_row(db: sqlite3.Connection, row_id: int) -> tuple[int, str, str, float]:
     ).fetchone()
     end = db.execute("SELECT min(first_id) FROM origins WHERE first_id > ?", (first_id,)).fetchone()
     return first_id, queue_id, device_id, math.inf if end[0] is None else end[0]
+
+
+def ranges(db: sqlite3.Connection) -> tuple[IdRange, ...]:
+    """The ids ever given out, by origin, in order; an origin that gave out none is left out.
+
+    Where a damaged file was replaced, up to `recovery.ID_MARGIN` more than were given out, because
+    it cannot say how far it had come.
+    """
+    found = db.execute("SELECT first_id, queue_id, device_id FROM origins ORDER BY first_id")
+    origins = [(max(first, 1), queue, device) for first, queue, device in found.fetchall()]
+    lasts = [*(first - 1 for first, *_ in origins[1:]), schema.sequence(db)]
+    return tuple(
+        IdRange(queue, device, first, last)
+        for (first, queue, device), last in zip(origins, lasts, strict=False)
+        if first <= last
+    )

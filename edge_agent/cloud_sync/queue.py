@@ -25,9 +25,9 @@ from edge_agent.cloud_sync import (
     ttl_span,
 )
 from edge_agent.cloud_sync.batch import Batch
+from edge_agent.cloud_sync.care import Care
 from edge_agent.cloud_sync.flock import FlusherLock
 from edge_agent.cloud_sync.flush import flush_all
-from edge_agent.cloud_sync.housekeeping import Housekeeping
 from edge_agent.cloud_sync.item import QueueItem, decoded
 from edge_agent.cloud_sync.memory import Memory
 from edge_agent.cloud_sync.origin import Origin
@@ -41,7 +41,7 @@ from edge_agent.types import Priority, Submission
 __all__ = ["CloudSyncQueue", "Priority", "QueueItem"]
 
 
-class CloudSyncQueue(Housekeeping):
+class CloudSyncQueue(Care):
     """A durable queue in one SQLite file.
 
     **Durable**: with ``durability="full"`` an id that `enqueue` returned survives a power cut, with
@@ -261,6 +261,11 @@ class CloudSyncQueue(Housekeeping):
             how many rows that were.
         """
         return self.bounds.change(lambda db: rows.bury(db, ids, self.now(), reason))
+
+    def still_queued(self, ids: Sequence[int]) -> set[int]:
+        """Which of these rows a person has not purged or exported meanwhile."""
+        with self._store.read() as db:
+            return rows.present(db, ids)
 
     def maybe_flush(self, uploader: Any = None) -> int:
         """Send everything that may be sent now as one batch, and settle it.

@@ -71,12 +71,13 @@ def delete(db: sqlite3.Connection, ids: Sequence[int]) -> int:
     )
 
 
-def present(db: sqlite3.Connection, ids: Sequence[int]) -> int:
-    """How many of ``ids`` are in the queue."""
-    return sum(
-        int(db.execute(f"SELECT count(*) FROM sync_queue WHERE {where}", numbers).fetchone()[0])
+def present(db: sqlite3.Connection, ids: Sequence[int]) -> set[int]:
+    """Which of ``ids`` are in the queue."""
+    return {
+        number
         for where, numbers in _slices(ids)
-    )
+        for (number,) in db.execute(f"SELECT id FROM sync_queue WHERE {where}", numbers)
+    }
 
 
 def restore(

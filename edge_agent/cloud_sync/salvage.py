@@ -31,7 +31,7 @@ MOST_FAILURES = 20_000
 
 _log = logging.getLogger(__name__)
 #: Tables of rows, with the column in which each has its count in the new file's settings.
-_ROWS = {
+ROWS = {
     "sync_queue": "id, payload, priority, created_at, ttl_seconds, retry_count, next_retry_at",
     "dead_letters": "id, payload, priority, created_at, ttl_seconds, retry_count, died_at, reason",
 }
@@ -44,7 +44,7 @@ class Salvage:
         """Go on where the new file says that the last run was."""
         self._source = source
         self._old = open_damaged(source)
-        self._done_to = {table: _count(new, f"{table}_to") for table in _ROWS}
+        self._done_to = {table: _count(new, f"{table}_to") for table in ROWS}
         self._reads = self._all_reads()
 
     def slice(self, new: sqlite3.Connection) -> bool:
@@ -67,7 +67,7 @@ class Salvage:
 
     def _all_reads(self) -> Iterator[tuple[str, list[Sequence[Any]]]]:
         last = _last_id(self._old)
-        for table, columns in _ROWS.items():
+        for table, columns in ROWS.items():
             for rows in _intact(self._old, table, columns, self._done_to[table] + 1, last):
                 yield table, rows
 
@@ -200,12 +200,12 @@ def _intact(
 
 def _take_in(new: sqlite3.Connection, table: str, rows: list[Sequence[Any]]) -> None:
     """Insert rows that make sense, and let the books know that they are here."""
-    sound = [row for row in rows if _is_sound(row)]
+    sound = [row for row in rows if is_sound(row)]
     if not rows:
         return
     marks = ",".join("?" * len(rows[0]))
     brought = new.executemany(
-        f"INSERT OR IGNORE INTO {table}({_ROWS[table]}) VALUES ({marks})", sound
+        f"INSERT OR IGNORE INTO {table}({ROWS[table]}) VALUES ({marks})", sound
     ).rowcount
     brought = max(brought, 0)
     if table == "dead_letters":
@@ -217,7 +217,7 @@ def _take_in(new: sqlite3.Connection, table: str, rows: list[Sequence[Any]]) -> 
     _set_count(new, f"{table}_to", rows[-1][0])
 
 
-def _is_sound(row: Sequence[Any]) -> bool:
+def is_sound(row: Sequence[Any]) -> bool:
     """Whether a row is one that was ever stored: a damaged page may read as anything."""
     _, payload, priority, created_at, ttl_seconds, retry_count, time, *reason = row
     numbers = (created_at, ttl_seconds, retry_count, time)

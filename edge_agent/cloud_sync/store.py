@@ -151,6 +151,19 @@ class Store:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
 
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own, without any lock of this process: for what takes long.
+
+        Raises:
+            StoreError: the file cannot be opened, or SQLite refuses what is done in the block.
+        """
+        with (
+            self._translated(),
+            contextlib.closing(schema.connect(self.path, durability=self._durability)) as db,
+        ):
+            yield db
+
     def checkpoint(self) -> None:
         """Move what is committed from the log into the file, without making a writer wait.
 
@@ -211,10 +224,7 @@ class Store:
         if not self._unchecked:
             return
         self._unchecked = False
-        with (
-            self._translated(),
-            contextlib.closing(schema.connect(self.path, durability=self._durability)) as db,
-        ):
+        with self.beside() as db:
             try:
                 recovery.check(db, self.path, thorough=False)
                 recovery.check_index(db, self.path)

@@ -92,7 +92,7 @@ def _merge(db: sqlite3.Connection, pairs: list[tuple[_Stored, _Stored]]) -> int:
     Nothing happens if somebody has deleted one of them since they were read.
     """
     ids = [row.id for pair in pairs for row in pair]
-    if rows.present(db, ids) < len(ids):
+    if len(rows.present(db, ids)) < len(ids):
         return 0
     rows.delete(db, ids)
     # In order of their ids, which fills page after page.

@@ -90,6 +90,32 @@ class Process:
         self.lines.extend(line.rstrip("\n") for line in iter(self._popen.stdout.readline, ""))
 
 
+class Script:
+    """A Python script in a process of its own."""
+
+    def __init__(self, text: str, *args: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", text, *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def go_on(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self) -> int:
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+
 class Site:
     """A directory with an agent's configuration, queue and status, and the commands there."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fakes.processes import Script
 
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.errors import QueueBusy
@@ -41,32 +39,6 @@ with CloudSyncQueue(sys.argv[1], device_id=sys.argv[2]) as queue:
     for _ in range(10):
         queue.enqueue({"by": sys.argv[2]})
 """
-
-
-class Script:
-    """A Python script in a process of its own."""
-
-    def __init__(self, text: str, *args: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", text, *args],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        )
-
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def go_on(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def end(self) -> int:
-        self.process.communicate(timeout=60)
-        return self.process.returncode
 
 
 @pytest.fixture
