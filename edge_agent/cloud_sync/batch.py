@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from edge_agent.types import Priority
 
@@ -66,6 +66,10 @@ class Batch:
         middle = len(self.rows) // 2
         first = dataclasses.replace(self, rows=self.rows[:middle], open_ended=False)
         return first, dataclasses.replace(self, rows=self.rows[middle:], open_ended=False)
+
+    def only(self, ids: Container[int]) -> Batch:
+        """The batch without the rows that are not among ``ids``."""
+        return dataclasses.replace(self, rows=tuple(row for row in self.rows if row.id in ids))
 
     def body(self) -> bytes:
         """The request body, UTF-8, uncompressed."""

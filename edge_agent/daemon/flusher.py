@@ -168,6 +168,7 @@ class Flusher:
             self._upkeep(now)
         if self._uploader is None:
             return self._upkeep_due
+        self._leave_out_what_is_gone()
         send = self._send_due if self.link.may_try(now) else self._send_urgent
         return min(send(self._uploader, now), self._upkeep_due)
 
@@ -265,6 +266,14 @@ class Flusher:
             self._condemn(batch.ids[0], verdict.reason, now)
         else:
             self._hold(batch, verdict, now, urgent=urgent)
+
+    def _leave_out_what_is_gone(self) -> None:
+        """A frozen batch out of which a person has purged or exported rows goes without them.
+
+        So it is another request, under a key of its own.
+        """
+        left = (batch.only(self._queue.still_queued(batch.ids)) for batch in self._frozen)
+        self._frozen = [batch for batch in left if batch.rows]
 
     def _thaw(self, batch: Batch) -> None:
         """Its fate is known: it need not go out again as it was."""

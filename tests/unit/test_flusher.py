@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from fakes.server import (
     take,
 )
 
+from edge_agent.cloud_sync import which
 from edge_agent.cloud_sync.verdict import Action
 from edge_agent.daemon.link import HELD, UP
 from edge_agent.types import Priority
@@ -120,6 +122,24 @@ def test_flusher_failed_batch_goes_first_with_the_same_bytes(rig: Rig) -> None:
     assert rig.server.sent[2][0] == "later"
     assert rig.server.duplicates == 1
     assert len(rig.server.taken) == 22
+
+
+def test_flusher_frozen_batch_goes_without_the_rows_that_a_person_took(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """Purged or exported, they are not sent; what is left goes first, under another key."""
+    rig.server.script.extend([DOWN, DOWN])
+    rig.put("a", "b", "c", priority=Priority.ANOMALY)
+    rig.run()
+    rig.queue.purge(which.matching("value", "b"))
+    rig.put("later", priority=Priority.ANOMALY)
+    rig.run(BASE_S)
+    assert rig.server.sent == [["a", "b", "c"], ["a", "c"]]
+    rig.queue.export(tmp_path / "out", move=True)
+    rig.run(CAP_S)
+    assert rig.server.sent == [["a", "b", "c"], ["a", "c"]]
+    assert rig.queue.ledger().closes
+    assert rig.flusher.link.state != UP
 
 
 def test_flusher_failed_rows_are_nacked_for_the_time_of_the_hold(rig: Rig) -> None:
