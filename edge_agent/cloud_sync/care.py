@@ -83,7 +83,8 @@ class Care(Housekeeping):
         Dead letters go, too (but for `which.expired`), and gaps that are still to be told. A purge
         by what rows say (``of_sensor``, ``matching``, ``everything``) also deletes damaged files
         that were set aside, which cannot be searched, and leaves no copy in any file of the queue:
-        at its end the whole file is written anew.
+        at its end the whole file is written anew. What is queued meanwhile stays: a sensor that is
+        to be forgotten is to be switched off first.
 
         Args:
             which: one of the selections that the module `which` makes.

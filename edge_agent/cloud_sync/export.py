@@ -24,6 +24,7 @@ from typing import IO, Any, NoReturn
 
 from edge_agent.cloud_sync import correction, origin, rows, schema
 from edge_agent.cloud_sync.bounds import Bounds
+from edge_agent.cloud_sync.pace import giving_way
 from edge_agent.cloud_sync.store import Store
 from edge_agent.errors import StoreError
 
@@ -105,7 +106,8 @@ def take_away(bounds: Bounds, path: Path, progress: Callable[[int], None]) -> in
     gone = 0
     lines = _lines_of(path)
     while held := list(itertools.islice(lines, SLICE_ROWS)):
-        gone += bounds.change(_Removal({json.loads(line)["id"]: line for line in held}))
+        with giving_way():
+            gone += bounds.change(_Removal({json.loads(line)["id"]: line for line in held}))
         progress(gone)
     return gone
 

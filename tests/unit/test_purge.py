@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,16 @@ from fakes.clock import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.cloud_sync import CloudSyncQueue, Priority, erasure, gaps, which
+from edge_agent.cloud_sync import (
+    CloudSyncQueue,
+    Priority,
+    erasure,
+    export,
+    gaps,
+    pace,
+    thinning,
+    which,
+)
 from edge_agent.cloud_sync.gaps import Gap
 from edge_agent.cloud_sync.which import Candidate, Which
 from edge_agent.errors import StoreError
@@ -282,6 +292,39 @@ def test_purge_tells_every_id_ever_given_out_by_origin(tmp_path: Path, clock: Fa
         assert queue.enqueue({}) == 5
 
 
+class FakeTime:
+    """Each look at it is a quarter of a second later."""
+
+    def __init__(self) -> None:
+        self.naps: list[float] = []
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        self._now += 0.25
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+
+
+def test_long_work_gives_way_after_each_slice(
+    queue: CloudSyncQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For as long as another writer may sleep between two tries, and no longer."""
+    fake = FakeTime()
+    monkeypatch.setattr(pace, "time", fake)
+    monkeypatch.setattr(erasure, "SLICE_ROWS", 2)
+    queue.enqueue_many([Submission({"text": "x" * 4000})] * (export.SLICE_ROWS + 7))
+    queue.export(tmp_path / "out", move=True)
+    assert fake.naps == [pace.LONGEST_NAP_S] * 2
+
+    fake.naps.clear()
+    queue.enqueue_many([Submission({})] * 3)
+    queue.purge(which.before(9e9))
+    # Two slices of rows, two of pages, and the log.
+    assert len(fake.naps) == 5
+
+
 def test_purge_counts_and_tells_after_each_slice(
     queue: CloudSyncQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,14 +349,14 @@ def traces(directory: Path, name: str) -> list[str]:
 def test_purge_of_sensor_leaves_its_name_in_no_file_of_the_queue(
     queue: CloudSyncQueue, tmp_path: Path, secure: str
 ) -> None:
-    """Also where its rows were delivered long ago, by a SQLite that overwrites nothing."""
+    """Neither where SQLite overwrote nothing, nor in the copies that moving rows leaves behind."""
     queue._store._writer.execute(f"PRAGMA secure_delete = {secure}").fetchone()
-    for number in range(40):
-        names = ["strangebadge", "fridge"] if number % 3 else ["fridge", "fridge"]
-        queue.enqueue_many(
-            [Submission(reading(name, pad="x" * (number * 5)), Priority.LOGS, 60) for name in names]
-        )
-        queue.ack(left(queue)[::5])
+    # A draw with which copies are left in both cases, as long as the file is not written anew.
+    draw = random.Random(5)
+    names = draw.choices(["strangebadge", "fridge", "door"], k=800)
+    queue.enqueue_many([Submission(reading(name, pad="x" * draw.randrange(300))) for name in names])
+    thinning.thin(queue._store, set())
+    queue.ack(draw.sample(left(queue), 200))
     queue.dead_letter(left(queue)[:3], "HTTP 400")
     queue.memory.save("counter:strangebadge", 1)
     Path(f"{queue.path}.corrupt-20250101T000000Z").write_text("strangebadge")
@@ -325,7 +368,7 @@ def test_purge_of_sensor_leaves_its_name_in_no_file_of_the_queue(
     assert gone.remains == ""
     assert traces(tmp_path, "strangebadge") == []
     assert [item.payload for item in queue.dequeue(10_000)] == [
-        payload for payload in kept if payload["sensor_name"] == "fridge"
+        payload for payload in kept if payload["sensor_name"] != "strangebadge"
     ]
     assert queue.verify().problems == ()
 
