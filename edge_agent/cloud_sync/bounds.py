@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from edge_agent.cloud_sync import ledger, schema, shedding, thinning
-from edge_agent.cloud_sync.limits import Limits, Marks, Reserve, Room
-from edge_agent.cloud_sync.receipt import Receipt
+from edge_agent.cloud_sync.limits import Limits, LowDisk, Marks, Reserve, Room
 from edge_agent.cloud_sync.rows import NewRow
 from edge_agent.cloud_sync.shedding import Shedder
-from edge_agent.cloud_sync.store import Store
+from edge_agent.cloud_sync.store import Change, Store
 from edge_agent.errors import QueueFull, StoreError
 from edge_agent.types import Priority
-
-T = TypeVar("T")
 
 #: Slices shed in front of one insert at the most, and pages given back to the disk in one slice.
 _MOST_EMERGENCIES = 4
@@ -36,12 +34,7 @@ def open_store(path: Path, limits: Limits, **how: Any) -> Store:
     Source:
         https://sqlite.org/wal.html: a reader needs the shared-memory file, which needs room.
     """
-    try:
-        return Store(path, **how)
-    except StoreError as exc:
-        if not _of_a_full_disk(exc) or not Reserve(path, limits).release():
-            raise
-    return Store(path, **how)
+    return Store(path, make_way=Reserve(path, limits).release, **how)
 
 
 class Bounds:
@@ -69,49 +62,17 @@ class Bounds:
         self._round_gain = 1
         self._thinned_out = False
         self._dead_seen = -1
-        store.limit_log(limits.log_bytes, min(schema.BACKSTOP_PAGES, limits.max_size_bytes >> 15))
+        store.limit(schema.Growth(limits.log_bytes, limits.backstop_pages))
+        store.relieve = self._relieve
 
     @property
-    def disk_low(self) -> int | None:
-        """The bytes that are free, while that is less than there should be; else None."""
-        return self._room.free() if self._room.disk_low else None
+    def disk_low(self) -> LowDisk | None:
+        """How the disk is, while it has less room than it should have; else None."""
+        return self._room.low_disk() if self._room.disk_low else None
 
     def on_their_way(self, ids: Iterable[int]) -> None:
         """Shed none of these rows before the next upkeep says what is to be spared."""
         self._spare.update(ids)
-
-    def change(self, act: Callable[[sqlite3.Connection], T]) -> T:
-        """Do something that stores no rows in one transaction, else as `store`."""
-        return self.store(lambda db, _: act(db), grows=False)
-
-    def store(self, act: Callable[[sqlite3.Connection, Receipt], T], *, grows: bool = True) -> T:
-        """Do something in one transaction; on a full disk, make room and try once more.
-
-        Args:
-            act: does it, and fills the receipt with what it inserts.
-            grows: it stores rows, so that some have to go for it.
-
-        Raises:
-            StoreError: not done as far as SQLite says.
-        """
-        try:
-            return self._act(act)
-        except StoreError as exc:
-            if not _of_a_full_disk(exc):
-                raise
-        self._reserve.release()
-        # Folded away, the log starts over in the room that it has.
-        with contextlib.suppress(StoreError):
-            self._store.checkpoint()
-        if grows and self._limits.when_full != "reject":
-            with self._store.write() as db:
-                self._shed_some(db)
-        return self._act(act)
-
-    def _act(self, act: Callable[[sqlite3.Connection, Receipt], T]) -> T:
-        receipt = Receipt()
-        with self._store.write(receipt) as db:
-            return act(db, receipt)
 
     def admit(self, db: sqlite3.Connection, new: Sequence[NewRow]) -> QueueFull | None:
         """Make room for rows where there is none left, in the transaction that will store them.
@@ -130,7 +91,7 @@ class Bounds:
                 f"{self._store.path} has reached {hard} bytes, so {refused} of {len(new)} items"
                 " were refused; wait for deliveries, or give the queue more room"
             )
-        for _ in range(_MOST_EMERGENCIES):
+        for _ in range(_MOST_EMERGENCIES + 2 * len(new) // shedding.EMERGENCY_ROWS):
             if not self._shed_some(db) or self._room.occupied(db) <= hard:
                 break
         return None
@@ -147,9 +108,43 @@ class Bounds:
         if self._store.log_bytes() > self._limits.log_bytes:
             self._store.checkpoint()
         self._reserve.keep(self._room.free(), self._limits.min_free_disk_bytes)
-        # While the disk is low the file keeps its pages: given away, they would be gone for good.
-        if not self._room.disk_low and unused > max(_VACUUM_PAGES, pages // 4):
+        if self._room.disk_low:
+            # The file keeps its pages: given away, they would be gone for good.
+            return
+        self._pin(None)
+        if unused > max(_VACUUM_PAGES, pages // 4):
             self._store.vacuum(_VACUUM_PAGES)
+
+    def closed(self) -> None:
+        """The file was closed: on a disk without room the log's becomes the reserve again."""
+        if self._room.disk_low:
+            self._reserve.make()
+
+    def _pin(self, most_pages: int | None) -> None:
+        """Let the file grow no more; or, with None, as it needs."""
+        if self._store.growth.most_pages != most_pages:
+            self._store.limit(dataclasses.replace(self._store.growth, most_pages=most_pages))
+
+    def _relieve(self, tries: int) -> Change | None:
+        """Relieve a full disk; returns what the next try has to do first, None if it is no use.
+
+        A file that does not grow has a log that can always be folded into it, in place; and a log
+        that has its room, and is folded, can always take what deletes rows.
+        """
+        pinned = self._store.growth.most_pages is not None
+        if not tries and pinned and self._room.free() >= self._limits.wanted_bytes:
+            self._pin(None)
+        elif not tries or not pinned:
+            self._reserve.become_log()
+            with contextlib.suppress(StoreError):
+                self._store.checkpoint()
+            self._pin(self._store.path.stat().st_size // schema.PAGE_BYTES)
+        elif tries > _MOST_EMERGENCIES or self._limits.when_full == "reject":
+            return None
+        else:
+            # In the transaction that wants the room: nothing goes for one that fails.
+            return lambda db: [self._shed_some(db) for _ in range(tries)]
+        return lambda _: None
 
     def _judge(self, marks: Marks, occupied: int) -> None:
         """Begin above the high-water mark, end at the low one."""
@@ -164,15 +159,13 @@ class Bounds:
         most = min(shedding.SLICE_ROWS, 1 + excess_bytes // _ROW_BYTES)
         if self._limits.when_full == "thin" and not self._thinned_out:
             return self._thin(most, spare)
-        with self._store.write() as db:
-            gone, more = self._shedder.any(db, most, spare)
+        gone, more = self._store.change(lambda db: self._shedder.any(db, most, spare))
         self.shed_total += gone
         return more
 
     def _thin(self, most: int, spare: AbstractSet[int]) -> bool:
         """Logs go before anything is thinned; a round that brings nothing is the last one."""
-        with self._store.write() as db:
-            gone = self._shedder.logs(db, most, spare)
+        gone = self._store.change(lambda db: self._shedder.logs(db, most, spare))
         self.shed_total += gone
         if not gone:
             thinned, end = thinning.thin(self._store, spare)
@@ -194,12 +187,7 @@ class Bounds:
             dead = ledger.entry(db, "dead")
         if dead == self._dead_seen:
             return
-        with self._store.write() as db:
-            gone = shedding.shed_dead_letters(db, self._limits.max_size_bytes // 10)
+        most_bytes = self._limits.max_size_bytes // 10
+        gone = self._store.change(lambda db: shedding.shed_dead_letters(db, most_bytes))
         self._dead_seen = dead
         self.shed_total += gone
-
-
-def _of_a_full_disk(exc: StoreError) -> bool:
-    """Whether it is what SQLite says when there is no room for the file, its log or its index."""
-    return exc.reason in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")

@@ -115,10 +115,7 @@ def rewrite(store: Store) -> None:
             records = _standing(db)
         if not records:
             return
-        with store.write() as db:
-            # Anew, under the lock: another process may be rewriting as well.
-            for record in _standing(db)[:1]:
-                _rewrite_slice(db, record)
+        store.change(_rewrite_next)
 
 
 def moved(payload: Mapping[str, Any], wall_step_s: float) -> dict[str, Any] | None:
@@ -155,6 +152,12 @@ def _standing(db: sqlite3.Connection) -> list[Record]:
         Record(number, first, end, boot_first, jump, step, frozenset(json.loads(excepted)))
         for number, first, end, boot_first, jump, step, excepted in db.execute(_STANDING).fetchall()
     ]
+
+
+def _rewrite_next(db: sqlite3.Connection) -> None:
+    # Anew, under the lock: another process may be rewriting as well.
+    for record in _standing(db)[:1]:
+        _rewrite_slice(db, record)
 
 
 def _rewrite_slice(db: sqlite3.Connection, record: Record) -> None:

@@ -27,9 +27,12 @@ class Housekeeping(Inspection):
 
     def reset_daily_counters(self) -> None:
         """Set `messages_sent_today` to 0 (it also resets itself at local midnight)."""
-        with self._store.write() as db:
+
+        def reset(db: sqlite3.Connection) -> None:
             sent = ledger.amount_of(db, ledger.ITEMS_DAY, self._today())
             ledger.add_amount(db, ledger.ITEMS_DAY, self._today(), -sent)
+
+        self._store.change(reset)
 
     def now(self) -> float:
         """Queue time, Unix seconds: never goes back, and is the wall clock when that is right."""
@@ -46,10 +49,13 @@ class Housekeeping(Inspection):
         newly_right = self._time.standing().synchronized and not self._marked_synchronized
         told = len(self._time.untold)
         if told or newly_right:
-            with self._store.write() as db:
+
+            def book(db: sqlite3.Connection) -> None:
                 self._book(db)
                 if newly_right:
                     timeline.mark_synchronized(db)
+
+            self._store.change(book)
             self._marked_synchronized = newly_right or self._marked_synchronized
         # Only now: what could not be written is told and written at the next turn.
         return [self._time.untold.popleft() for _ in range(told)]
@@ -83,7 +89,7 @@ class Housekeeping(Inspection):
 
     def restless(self) -> bool:
         """Whether `upkeep` has more to do at once: to expire, or to bring over."""
-        return self._expiry.midway or self._store.salvaging()
+        return self._expiry.midway or self._store.salvaging() is not None
 
     def release_retries(self) -> int:
         """Make every nacked row eligible in its old place; for a start, when no batch is frozen.
@@ -95,8 +101,7 @@ class Housekeeping(Inspection):
         """
         released, slice_rows = 0, -1
         while slice_rows:
-            with self._store.write() as db:
-                slice_rows = rows.release(db)
+            slice_rows = self._store.change(rows.release)
             released += slice_rows
         with self._store.read():
             # Under the lock of those who look: what they saw before is forgotten too.
@@ -119,7 +124,6 @@ class Housekeeping(Inspection):
         """Queue time for reading rows: with every step that moved it booked before they are."""
         now, seen = self.now(), self._time.seen
         if seen != self._booked:
-            with self._store.write() as db:
-                self._book(db)
+            self._store.change(self._book)
             self._booked = seen
         return now

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,8 @@ MAX_SIZE_BYTES = 512 << 20
 MIN_FREE_DISK_BYTES = 100 << 20
 POLICIES = ("thin", "shed", "reject")
 _RESERVE_LEAST_BYTES = 256 << 10
+#: The shared-memory file of a log of up to 4,000 pages (https://sqlite.org/walformat.html).
+_INDEX_BYTES = 32 << 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,6 +41,19 @@ class Limits:
         """Bytes of log beyond which it is folded away: never much of a small queue."""
         return min(schema.LOG_LIMIT_BYTES, self.max_size_bytes // 8)
 
+    @property
+    def backstop_pages(self) -> int:
+        """Pages of log at which an insert folds it away, where nobody else has done it."""
+        return min(schema.BACKSTOP_PAGES, self.max_size_bytes // 8 // schema.FRAME_BYTES)
+
+    @property
+    def wanted_bytes(self) -> int:
+        """What must be free on the disk; less, and the file does not grow.
+
+        Whatever is configured: where the log finds no room, nothing can be deleted either.
+        """
+        return max(self.min_free_disk_bytes, 2 * self.log_bytes)
+
     def __post_init__(self) -> None:
         if self.max_size_bytes <= 0:
             raise ValueError(f"max_size_bytes is {self.max_size_bytes}; it must be above 0")
@@ -48,6 +63,16 @@ class Limits:
             )
         if self.when_full not in POLICIES:
             raise ValueError(f"when_full is {self.when_full!r}; it is one of {', '.join(POLICIES)}")
+
+
+class LowDisk(NamedTuple):
+    """A disk that has less room than it should have."""
+
+    free_bytes: int
+    #: what the queue's files occupy, those set aside included
+    ours_bytes: int
+    #: who has filled it: ``queue`` if there would be room without it, else ``others``
+    whose: str
 
 
 class Marks(NamedTuple):
@@ -86,6 +111,14 @@ class Room:
         """Whether the disk was low when it was last looked at."""
         return self._ceiling is not None
 
+    def low_disk(self) -> LowDisk:
+        """How low it is now, and who is to blame."""
+        files = self._store.path.parent.glob(f"{self._store.path.name}*")
+        free, ours = self.free(), _total_bytes(files)
+        return LowDisk(
+            free, ours, "queue" if free + ours >= self._limits.wanted_bytes else "others"
+        )
+
     def free(self) -> int:
         """Bytes that are free on the disk; plenty where nobody can say."""
         try:
@@ -113,8 +146,7 @@ class Room:
         """
         most = self._limits.max_size_bytes
         usual = Marks(most - most // 32, most - most // 10, most)
-        # Whatever is configured: where the log finds no room, nothing can be deleted either.
-        if self.free() >= max(self._limits.min_free_disk_bytes, 2 * self._limits.log_bytes):
+        if self.free() >= self._limits.wanted_bytes:
             self._ceiling = None
             return usual
         if self._ceiling is None:
@@ -126,14 +158,13 @@ class Room:
     def _beside(self) -> int:
         """The log and files that were set aside.
 
-        The log counts as what it is kept to: a longer one is folded away, and no row goes for it.
+        The log counts as the most that it grows to: so it takes nobody's room when it does. A file
+        that is being salvaged does not count: its rows do, as they come over.
         """
-        path = self._store.path
-        aside = 0
-        for file in path.parent.glob(f"{path.name}.corrupt-*"):
-            with contextlib.suppress(FileNotFoundError):
-                aside += file.stat().st_size
-        return self._limits.log_bytes + aside
+        path, salvaged = self._store.path, self._store.salvaging()
+        aside = path.parent.glob(f"{path.name}.corrupt-*")
+        counted = (f for f in aside if not (salvaged and f.name.startswith(salvaged.name)))
+        return self._limits.backstop_pages * schema.FRAME_BYTES + _total_bytes(counted)
 
     @staticmethod
     def _bytes(db: sqlite3.Connection, which: str) -> int:
@@ -143,33 +174,73 @@ class Room:
 
 
 class Reserve:
-    """A file beside the queue that is given up first when the disk is full.
+    """Two files beside the queue that are given up first when the disk is full.
 
     Deleting rows needs room too, in the log: without it a full disk could not even be relieved.
-    So it is as large as a log that is about to be folded away.
+    So one is as large as a log that is about to be folded away; the other as its index, which is
+    a file of its own, and there may be no inode for it.
     """
 
     def __init__(self, queue_path: Path, limits: Limits) -> None:
         self.path = Path(f"{queue_path}.reserve")
         self.size_bytes = max(_RESERVE_LEAST_BYTES, limits.log_bytes)
+        self._sizes = {self.path: self.size_bytes, Path(f"{self.path}-shm"): _INDEX_BYTES}
+        self._log = Path(f"{queue_path}-wal")
+        self._log_bytes = limits.log_bytes
 
     def release(self) -> bool:
-        """Give it up; returns whether it was there."""
-        try:
-            self.path.unlink()
-        except OSError:
-            return False
-        return True
+        """Give it up; returns whether any of it was there."""
+        there = [_unlinked(path) for path in self._sizes]
+        return any(there)
+
+    def become_log(self) -> None:
+        """Give it up to the log, before anybody else takes the room.
+
+        Source:
+            https://sqlite.org/fileformat2.html#walformat: what follows the last valid frame is
+            not read. (And the log has no POSIX locks that closing it here could drop.)
+        """
+        self.release()
+        with contextlib.suppress(OSError):
+            _allocate(os.open(self._log, os.O_WRONLY | os.O_CLOEXEC), self._log_bytes)
 
     def keep(self, free: int, min_free: int) -> None:
         """Make it if it is not there and there is room for it."""
-        if free < min_free + 2 * self.size_bytes or self.path.exists():
-            return
-        with contextlib.suppress(OSError):
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(handle, 0, self.size_bytes)
-            except OSError:
-                self.path.unlink()
-            finally:
-                os.close(handle)
+        if free >= min_free + 2 * self.size_bytes:
+            self.make()
+
+    def make(self) -> None:
+        """Make what is not there of it, as far as the disk lets us."""
+        for path, size_bytes in self._sizes.items():
+            with contextlib.suppress(OSError):
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                try:
+                    _allocate(handle, size_bytes)
+                except OSError:
+                    path.unlink()
+
+
+def _allocate(handle: int, size_bytes: int) -> None:
+    """Let an open file have its room on the disk, and close it."""
+    try:
+        os.posix_fallocate(handle, 0, size_bytes)
+    finally:
+        os.close(handle)
+
+
+def _unlinked(path: Path) -> bool:
+    """Remove a file; whether it was there."""
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _total_bytes(files: Iterable[Path]) -> int:
+    """The size of files of which some may be gone."""
+    total = 0
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total

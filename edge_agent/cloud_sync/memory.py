@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import Any
 
 from edge_agent.clock import Clock
@@ -27,16 +28,21 @@ class Memory:
 
     def save(self, owner: str, value: Any) -> None:
         """Keep a JSON-representable value, durably."""
-        with self._store.write() as db:
-            db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (owner, json.dumps(value)))
+        kept = (owner, json.dumps(value))
+        self._store.change(
+            lambda db: db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", kept)
+        )
 
     def note(self, event: str) -> None:
         """Keep one change of state, with the wall clock's time; the oldest beyond `HISTORY` go."""
-        with self._store.write() as db:
+
+        def add(db: sqlite3.Connection) -> None:
             db.execute(
                 "INSERT INTO state_changes(at, event) VALUES (?, ?)", (self._clock.wall(), event)
             )
             db.execute("DELETE FROM state_changes WHERE id <= last_insert_rowid() - ?", (HISTORY,))
+
+        self._store.change(add)
 
     def history(self, most: int = HISTORY) -> list[tuple[float, str]]:
         """The last changes as pairs of Unix seconds and event, oldest first."""

@@ -153,7 +153,7 @@ class CloudSyncQueue(Care):
         new = [rows.stored_form(submission) for submission in submissions]
         if not new:
             return []
-        stored = self.bounds.store(
+        stored = self._store.store(
             lambda db, receipt: self.bounds.admit(db, new) or self._insert(db, new, receipt)
         )
         # Raised in the transaction, it would undo its own entry in the books.
@@ -174,7 +174,7 @@ class CloudSyncQueue(Care):
                 self._insert(db, new, receipt)
             return taken
 
-        return self.bounds.store(tell, grows=False) if self.bounds.roomy else []
+        return self._store.store(tell) if self.bounds.roomy else []
 
     # -- out -----------------------------------------------------------------------------------
 
@@ -224,12 +224,12 @@ class CloudSyncQueue(Care):
         A correction leaves their payloads as they are: the server may have them.
         """
         if not self._time.standing().synchronized:
-            with self._store.write() as db:
-                correction.note_request(db, ids, self._clock.boot_id())
+            boot_id = self._clock.boot_id()
+            self._store.change(lambda db: correction.note_request(db, ids, boot_id))
 
     def ack(self, ids: Sequence[int]) -> int:
         """Delete delivered items. Returns how many rows that were."""
-        return self.bounds.change(lambda db: rows.remove(db, ids, "delivered"))
+        return self._store.change(lambda db: rows.remove(db, ids, "delivered"))
 
     def ack_sent(self, ids: Sequence[int]) -> int:
         """As `ack`, and counts the items as sent today, in the same transaction."""
@@ -252,7 +252,7 @@ class CloudSyncQueue(Care):
             self._book(db)
             return rows.put_off(db, ids, now + delay_s)
 
-        return self.bounds.change(put_off)
+        return self._store.change(put_off)
 
     def dead_letter(self, ids: Sequence[int], reason: str) -> int:
         """Set condemned items aside, each with the answer that condemned it.
@@ -260,7 +260,7 @@ class CloudSyncQueue(Care):
         Returns:
             how many rows that were.
         """
-        return self.bounds.change(lambda db: rows.bury(db, ids, self.now(), reason))
+        return self._store.change(lambda db: rows.bury(db, ids, self.now(), reason))
 
     def still_queued(self, ids: Sequence[int]) -> set[int]:
         """Which of these rows a person has not purged or exported meanwhile."""
@@ -305,6 +305,7 @@ class CloudSyncQueue(Care):
     def close(self) -> None:
         """Close the file. Idempotent; what needs the file raises `QueueClosed` from then on."""
         self._store.close()
+        self.bounds.closed()
 
     def __enter__(self) -> Self:
         return self
@@ -342,4 +343,4 @@ class CloudSyncQueue(Care):
             ledger.set_setting(db, ledger.LAST_FLUSH, self._clock.wall())
             return gone
 
-        return self.bounds.change(settle)
+        return self._store.change(settle)

@@ -98,5 +98,4 @@ class Expiry:
             self._passed = _START
 
     def _delete(self, ids: list[int]) -> int:
-        with self._store.write() as db:
-            return rows.remove(db, ids, "expired")
+        return self._store.change(lambda db: rows.remove(db, ids, "expired"))

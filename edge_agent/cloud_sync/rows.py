@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from edge_agent.cloud_sync import correction, door, ledger
 from edge_agent.types import NEVER_S, Priority, Submission
 
 #: Ids in one statement: far below SQLite's limit on parameters (32,766 in 3.40).
 _IDS_A_STATEMENT = 500
+_ALL = "id, payload, priority, created_at, ttl_seconds, retry_count, next_retry_at"
 
 
 class NewRow(NamedTuple):
@@ -78,6 +79,41 @@ def present(db: sqlite3.Connection, ids: Sequence[int]) -> set[int]:
         for where, numbers in _slices(ids)
         for (number,) in db.execute(f"SELECT id FROM sync_queue WHERE {where}", numbers)
     }
+
+
+def repack(db: sqlite3.Connection, after: int, most: int, most_bytes: int) -> int:
+    """Take some rows out and insert them again as they were, which fills page after page.
+
+    Args:
+        db: in the caller's transaction.
+        after: the id before the first.
+        most: rows.
+        most_bytes: of payload, after which no further row is taken.
+
+    Returns:
+        the last one's id; 0 where there is none.
+    """
+    found = db.execute(
+        f"SELECT {_ALL} FROM sync_queue WHERE id > ? ORDER BY id LIMIT ?", (after, most)
+    )
+    taken = up_to_bytes(found, most_bytes)
+    if not taken:
+        return 0
+    last = int(taken[-1][0])
+    db.execute("DELETE FROM sync_queue WHERE id > ? AND id <= ?", (after, last))
+    db.executemany(f"INSERT INTO sync_queue({_ALL}) VALUES (?, ?, ?, ?, ?, ?, ?)", taken)
+    return last
+
+
+def up_to_bytes(found: Iterable[tuple[Any, ...]], most_bytes: int) -> list[tuple[Any, ...]]:
+    """Rows whose second column is a payload, up to that one with which they are enough."""
+    taken, size = [], 0
+    for row in found:
+        taken.append(row)
+        size += len(row[1])
+        if size >= most_bytes:
+            break
+    return taken
 
 
 def restore(

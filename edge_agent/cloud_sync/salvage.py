@@ -42,7 +42,8 @@ class Salvage:
 
     def __init__(self, new: sqlite3.Connection, source: Path) -> None:
         """Go on where the new file says that the last run was."""
-        self._source = source
+        #: the damaged file
+        self.source = source
         self._old = open_damaged(source)
         self._done_to = {table: _count(new, f"{table}_to") for table in ROWS}
         self._reads = self._all_reads()
@@ -88,7 +89,7 @@ class Salvage:
         new.execute("DELETE FROM settings WHERE name LIKE 'salvage\\_%' ESCAPE '\\'")
         level = logging.ERROR if lost is None or lost else NOTICE
         told = "unknown" if lost is None else lost
-        _log.log(level, event("salvaged", rows=rows, dead=dead, lost=told, file=self._source))
+        _log.log(level, event("salvaged", rows=rows, dead=dead, lost=told, file=self.source))
 
 
 def open_damaged(path: Path) -> sqlite3.Connection:

@@ -8,6 +8,7 @@ read by all. ``PRAGMA user_version`` numbers the schema; changes are additive, a
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import uuid
 from pathlib import Path
@@ -120,13 +121,43 @@ ENTRIES = (*FATES, "rejected")
 #: Pages of the log after which an insert checkpoints by itself: only where a program never calls
 #: anything that does it off the hot path (16 MiB).
 BACKSTOP_PAGES = 4096
+#: A page of the file, and with its header in the log.
+PAGE_BYTES = 4096
+FRAME_BYTES = PAGE_BYTES + 24
 LOG_LIMIT_BYTES = 1 << 20
 BUSY_TIMEOUT_S = 10.0
 
 #: One seek of the index for each priority.
 _UNRETRIED = "priority IN (1, 2, 3, 4) AND next_retry_at <= 0"
 
+#: Pages that no disk has: SQLite's own limit.
+_ANY_PAGES = (1 << 32) - 2
+
 _SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Growth:
+    """How far a queue file and its log may grow.
+
+    Source:
+        https://sqlite.org/pragma.html#pragma_max_page_count: beyond it an insert is told that the
+        disk is full, before anything is written.
+    """
+
+    #: what a log that was folded away is shortened to
+    log_bytes: int = LOG_LIMIT_BYTES
+    #: pages of log at which an insert folds it away
+    backstop_pages: int = BACKSTOP_PAGES
+    #: pages of the file; None: as many as it needs
+    most_pages: int | None = None
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        """Let a connection keep to it."""
+        db.execute(f"PRAGMA journal_size_limit = {self.log_bytes}").fetchone()
+        db.execute(f"PRAGMA wal_autocheckpoint = {self.backstop_pages}").fetchone()
+        most_pages = _ANY_PAGES if self.most_pages is None else self.most_pages
+        db.execute(f"PRAGMA max_page_count = {most_pages}").fetchone()
 
 
 def connect(path: Path, *, durability: str) -> sqlite3.Connection:
@@ -153,10 +184,9 @@ def connect(path: Path, *, durability: str) -> sqlite3.Connection:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL").fetchone()
         db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
-        db.execute(f"PRAGMA wal_autocheckpoint = {BACKSTOP_PAGES}").fetchone()
-        db.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}").fetchone()
         # Debian's SQLite does so by itself: what was delivered is not left lying in the file.
         db.execute("PRAGMA secure_delete = ON").fetchone()
+        Growth().apply(db)
         db.execute("PRAGMA cache_size = -1024")
         db.execute("PRAGMA temp_store = MEMORY")
         # A memory-mapped page that cannot be read is a signal, not an error.

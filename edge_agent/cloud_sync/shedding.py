@@ -1,7 +1,8 @@
 """What goes when room must be made, and in which order.
 
 Logs, then telemetry read at intervals, then events, each oldest first; anomalies and critical
-readings only when nothing else is left.
+readings only when nothing else is left. Those stand scattered over pages that were full of others:
+before one of them goes, they are packed closer.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from edge_agent.types import Priority
 #: Rows shed in one slice of upkeep, and in one emergency in front of an insert.
 SLICE_ROWS = 1_000
 EMERGENCY_ROWS = 100
+
+#: Payload in one slice: foreign payloads may be a thousand times as long as readings.
+SLICE_BYTES = 4 << 20
 
 _NEXT = """
 SELECT id, payload, created_at, next_retry_at FROM sync_queue
@@ -44,10 +48,15 @@ class Shedder:
 
     def __init__(self) -> None:
         self._passed = _START
+        #: up to which id rows were packed since others last left; None: all were
+        self._packed_to: int | None = 0
 
     def logs(self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]) -> int:
         """Shed the oldest logs; returns how many rows went."""
-        return _shed(db, _next(db, Priority.LOGS, _START, most + len(spare)), spare)
+        gone = _shed(db, _next(db, Priority.LOGS, _START, most + len(spare)), spare)
+        if gone:
+            self._packed_to = 0
+        return gone
 
     def any(self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]) -> tuple[int, bool]:
         """Shed the oldest of what matters least.
@@ -61,11 +70,23 @@ class Shedder:
         looked, gone = self._polled(db, most, spare)
         if looked:
             return gone, True
-        for priority in (Priority.TELEMETRY, Priority.ANOMALY, Priority.CRITICAL):
+        gone = _shed(db, _next(db, Priority.TELEMETRY, _START, most + len(spare)), spare)
+        if gone:
+            self._packed_to = 0
+            return gone, True
+        if self._pack(db, most):
+            return 0, True
+        for priority in (Priority.ANOMALY, Priority.CRITICAL):
             gone = _shed(db, _next(db, priority, _START, most + len(spare)), spare)
             if gone:
                 return gone, True
         return 0, False
+
+    def _pack(self, db: sqlite3.Connection, most: int) -> bool:
+        """Pack the next rows closer; returns whether there were any."""
+        if self._packed_to is not None:
+            self._packed_to = rows.repack(db, self._packed_to, most, SLICE_BYTES) or None
+        return self._packed_to is not None
 
     def _polled(
         self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]
@@ -73,6 +94,7 @@ class Shedder:
         """Shed telemetry read at intervals; returns how many rows were looked at and went."""
         looked = _next(db, Priority.TELEMETRY, self._passed, most)
         if looked:
+            self._packed_to = 0
             self._passed = (looked[-1].next_retry_at, looked[-1].id)
         going = [row for row in looked if periodic(json.loads(row.payload))]
         return len(looked), _shed(db, going, spare)
@@ -94,11 +116,14 @@ def _next(
     db: sqlite3.Connection, priority: Priority, after: tuple[float, int], most: int
 ) -> list[_Row]:
     """The oldest rows of a priority beyond a place in its index."""
-    return [_Row(*row) for row in db.execute(_NEXT, (priority.value, *after, most)).fetchall()]
+    found = db.execute(_NEXT, (priority.value, *after, most))
+    return [_Row(*row) for row in rows.up_to_bytes(found, SLICE_BYTES)]
 
 
 def _shed(db: sqlite3.Connection, found: list[_Row], spare: AbstractSet[int]) -> int:
     """Delete rows, and note the gaps they leave."""
     going = [row for row in found if row.id not in spare]
+    # First they leave: on a disk without room the gaps are noted in pages that they free.
+    gone = rows.remove(db, [row.id for row in going], "shed") if going else 0
     gaps.note(db, [gaps.of_payload(row.payload, row.created_at, "shed") for row in going])
-    return rows.remove(db, [row.id for row in going], "shed") if going else 0
+    return gone

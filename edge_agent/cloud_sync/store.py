@@ -12,32 +12,16 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from edge_agent.clock import Clock, SystemClock
-from edge_agent.cloud_sync import recovery, schema
+from edge_agent.cloud_sync import faults, recovery, schema
 from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.cloud_sync.salvage import Salvage
 from edge_agent.errors import EdgeAgentError, QueueClosed, StoreError
 
-#: By the beginning of SQLite's name for the error.
-_REMEDIES = {
-    "SQLITE_NOTADB": "it is another program's file: name another path, or move it away",
-    "SQLITE_CANTOPEN": "see that it is a file and that this user may write in its directory",
-    "SQLITE_READONLY": "see that this user may write it and that the disk is not read-only",
-    "SQLITE_PERM": "see that this user may write it",
-    "SQLITE_FULL": "make room on the disk",
-    "SQLITE_IOERR": "see whether the disk is full or failing",
-    "SQLITE_BUSY": "another process holds it; see which has it open",
-}
-
-#: After these, the connection may not see what is in the file.
-_SUSPICIOUS = (
-    "SQLITE_IOERR",
-    "SQLITE_CORRUPT",
-    "SQLITE_NOTADB",
-    "SQLITE_CANTOPEN",
-    "SQLITE_READONLY",
-)
+T = TypeVar("T")
+Change = Callable[[sqlite3.Connection], object]
 
 
 class Store:
@@ -56,6 +40,7 @@ class Store:
         opened: Callable[[sqlite3.Connection], None] = lambda _: None,
         replaced: Callable[[], None] = lambda: None,
         guard: Callable[[], None] = lambda: None,
+        make_way: Callable[[], bool] = lambda: False,
     ) -> None:
         """Open the file, and make it where there is none.
 
@@ -68,6 +53,7 @@ class Store:
             opened: called whenever the file has been opened, with a connection.
             replaced: called when a fresh file took a damaged one's place.
             guard: called before each write; raises `StoreError` where there may be none.
+            make_way: called where there is no room to open the file; whether there is more now.
 
         Raises:
             StoreError: the file or its directory cannot be used, and somebody is there to see it.
@@ -77,6 +63,9 @@ class Store:
         self._clock = clock or SystemClock()
         self._unattended = unattended
         self._opened, self._replaced, self._guard = opened, replaced, guard
+        self._make_way = make_way
+        #: relieves a full disk for the so-many-th try; what that one has to do first, None: no more
+        self.relieve: Callable[[int], Change | None] = lambda _: None
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
         self._closed = False
@@ -87,8 +76,8 @@ class Store:
         self._suspect = "unopened"
         #: whether the file was too large to be checked when it was opened
         self._unchecked = False
-        #: the log's size in bytes, and the pages at which an insert folds it away
-        self._log_limits = (schema.LOG_LIMIT_BYTES, schema.BACKSTOP_PAGES)
+        #: how far the file and its log may grow
+        self.growth = schema.Growth()
         #: of commits that failed, and whose rows may be in the file all the same
         self._disputed: list[Receipt] = []
         try:
@@ -97,6 +86,35 @@ class Store:
         except StoreError:
             if not unattended:
                 raise
+
+    def change(self, act: Callable[[sqlite3.Connection], T]) -> T:
+        """As `store`, for what inserts no rows into the queue."""
+        return self.store(lambda db, _: act(db))
+
+    def store(self, act: Callable[[sqlite3.Connection, Receipt], T]) -> T:
+        """Do something in one transaction; on a full disk, anew for as long as room is made.
+
+        Args:
+            act: does it, and fills the receipt with what it inserts. It may be called again.
+
+        Raises:
+            StoreError: not done as far as SQLite says.
+            QueueClosed: after `close`.
+        """
+        tries = 0
+        make_room: Change = lambda _: None  # noqa: E731
+        while True:
+            # A new one for each try: that of a failed commit may still be asked for.
+            receipt = Receipt()
+            try:
+                with self.write(receipt) as db:
+                    make_room(db)
+                    return act(db, receipt)
+            except StoreError as exc:
+                found = self.relieve(tries) if faults.is_full_disk(exc) else None
+                if found is None:
+                    raise
+                tries, make_room = tries + 1, found
 
     @contextlib.contextmanager
     def write(self, receipt: Receipt | None = None) -> Iterator[sqlite3.Connection]:
@@ -176,15 +194,12 @@ class Store:
             self._check_open()
             self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
-    def limit_log(self, size_bytes: int, backstop_pages: int) -> None:
-        """Let the log shrink to ``size_bytes``, and an insert fold it away at so many pages.
-
-        Holds for this opening of the file and every later one.
-        """
+    def limit(self, growth: schema.Growth) -> None:
+        """Let this opening of the file, and every later one, grow so far."""
         with self._write_lock, self._read_lock, self._translated():
-            self._log_limits = (size_bytes, backstop_pages)
+            self.growth = growth
             if not self._suspect:
-                self._apply_log_limits()
+                self._apply_growth()
 
     def vacuum(self, pages: int) -> None:
         """Give up to so many unused pages back to the disk."""
@@ -194,9 +209,10 @@ class Store:
             # Through `execute` Python 3.11 steps the statement once, which frees a single page.
             self._writer.executescript(f"PRAGMA incremental_vacuum({pages})")
 
-    def salvaging(self) -> bool:
-        """Whether a damaged file's rows are still to be brought over."""
-        return self._salvage is not None
+    def salvaging(self) -> Path | None:
+        """The damaged file whose rows are still to be brought over; None where there is none."""
+        salvage = self._salvage
+        return salvage.source if salvage else None
 
     def salvage(self) -> None:
         """Bring over a slice of a damaged file's rows, if there is one."""
@@ -207,10 +223,14 @@ class Store:
                 # Opening the file anew may have ended it, or begun another.
                 salvage = self._salvage
                 done = salvage is not None and salvage.slice(db)
-        except StoreError:
+        except StoreError as exc:
             # What was read of this slice is to be read again: opening begins where it stood.
             self._suspect = self._suspect or "salvage"
-            raise
+            if not faults.is_full_disk(exc):
+                raise
+            # It waits for room; what else there is to do does not wait for it.
+            self.relieve(0)
+            return
         if done and salvage is not None:
             salvage.close()
             self._salvage = None
@@ -268,11 +288,11 @@ class Store:
         try:
             yield
         except sqlite3.Error as exc:
-            reason = getattr(exc, "sqlite_errorname", type(exc).__name__)
-            if reason.startswith(_SUSPICIOUS):
+            reason = faults.reason_of(exc)
+            if faults.is_suspicious(reason):
                 self._suspect = self._suspect or reason
             raise StoreError(
-                f"{self.path}: {exc} ({reason}){_remedy(reason)}", reason=reason
+                f"{self.path}: {exc} ({reason}){faults.remedy(reason)}", reason=reason
             ) from exc
         except EdgeAgentError:
             raise
@@ -294,10 +314,13 @@ class Store:
             try:
                 self._open(doubtful=doubtful)
             except (sqlite3.Error, StoreError) as exc:
-                if not self._unattended or not recovery.is_damage(exc):
+                if faults.may_want_room(exc) and self._make_way():
+                    self._open(doubtful=doubtful)
+                elif self._unattended and recovery.is_damage(exc):
+                    # A read error is reported as damage too: what is damaged is so twice.
+                    self._open_or_replace()
+                else:
                     raise
-                # A read error is reported as damage too: what is damaged is so twice.
-                self._open_or_replace()
             self._suspect = ""
 
     def _open_or_replace(self) -> None:
@@ -334,7 +357,7 @@ class Store:
                 self._opened(self._writer)
             self._reader = schema.connect(self.path, durability=self._durability)
             opened.callback(self._reader.close)
-            self._apply_log_limits()
+            self._apply_growth()
             self._settle_disputes()
             if self._unattended:
                 self._salvage = recovery.unfinished(self._writer, self.path)
@@ -344,11 +367,9 @@ class Store:
             # All went well: from here on `close` is what closes.
             self._connections = opened.pop_all()
 
-    def _apply_log_limits(self) -> None:
-        size_bytes, backstop_pages = self._log_limits
+    def _apply_growth(self) -> None:
         for db in (self._writer, self._reader):
-            db.execute(f"PRAGMA journal_size_limit = {size_bytes}").fetchone()
-            db.execute(f"PRAGMA wal_autocheckpoint = {backstop_pages}").fetchone()
+            self.growth.apply(db)
 
     def _committed_after_all(self, exc: sqlite3.Error, receipt: Receipt | None) -> bool:
         """After COMMIT failed: whether its rows are in the file, as a new look tells."""
@@ -379,11 +400,6 @@ class Store:
             receipt.withdraw(self._writer)
         self._writer.execute("COMMIT")
         self._disputed.clear()
-
-
-def _remedy(reason: str) -> str:
-    """What a person can do about SQLite's error of this name; empty where nothing helps."""
-    return next((f"; {do}" for name, do in _REMEDIES.items() if reason.startswith(name)), "")
 
 
 def _size(path: Path) -> int:

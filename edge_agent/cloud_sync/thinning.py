@@ -24,9 +24,11 @@ _THINNED_TO = "thinned_to"
 
 _END = "SELECT max(id) FROM (SELECT id FROM sync_queue WHERE id > ? ORDER BY id LIMIT ?)"
 # What was nacked may have arrived: it is never changed. By id, not by the index (hence the +).
+# No reading is longer than a page, and a stretch of foreign payloads would fill the memory.
 _STRETCH = """
 SELECT id, payload, created_at, ttl_seconds, next_retry_at FROM sync_queue
-WHERE id > ? AND id <= ? AND +priority = 3 AND +retry_count = 0 ORDER BY id
+WHERE id > ? AND id <= ? AND +priority = 3 AND +retry_count = 0 AND length(payload) <= 4096
+ORDER BY id
 """
 _OURS = {"sensor_name", "timestamp", "value", "unit", "metadata"}
 #: What marks a reading that tells of more than one moment, or of a change.
@@ -70,9 +72,12 @@ def thin(store: Store, spare: AbstractSet[int]) -> tuple[int, bool]:
         end = db.execute(_END, (start, STRETCH_ROWS)).fetchone()[0]
         found = db.execute(_STRETCH, (start, end or start)).fetchall()
     pairs = _pairs([_Stored(n, json.loads(text), *rest) for n, text, *rest in found], spare)
-    with store.write() as db:
+
+    def merge(db: sqlite3.Connection) -> int:
         ledger.set_setting(db, _THINNED_TO, end or 0)
-        return _merge(db, pairs), end is None
+        return _merge(db, pairs)
+
+    return store.change(merge), end is None
 
 
 def _pairs(stretch: list[_Stored], spare: AbstractSet[int]) -> list[tuple[_Stored, _Stored]]:

@@ -70,16 +70,13 @@ class Losses:
 
     def _tell_disk(self) -> None:
         """Say when the disk gets low, and when it has room again."""
-        free = self._queue.bounds.disk_low
-        if free is not None and not self._disk_low:
-            ours = self._queue.size_bytes()
+        low = self._queue.bounds.disk_low
+        if low and not self._disk_low:
             advice = "make room on the disk; until then the queue does not grow"
-            self._say(
-                logging.WARNING, event("disk_low", free_bytes=free, ours_bytes=ours, do=advice)
-            )
-        if free is None and self._disk_low:
+            self._say(logging.WARNING, event("disk_low", **low._asdict(), do=advice))
+        if not low and self._disk_low:
             self._say(NOTICE, event("disk_recovered"))
-        self._disk_low = free is not None
+        self._disk_low = low is not None
 
     def _counts(self) -> dict[str, int]:
         bounds = self._queue.bounds

@@ -229,7 +229,8 @@ def test_bounds_low_disk_stops_the_file_from_growing(open_queue: Open, disk: Fak
     disk.free = 50 << 20
     queue.upkeep()
     before, depth = occupied(queue), queue.pending_count()
-    assert queue.bounds.disk_low == 50 << 20
+    assert queue.bounds.disk_low is not None
+    assert queue.bounds.disk_low.free_bytes == 50 << 20
     pour(queue, 40, first=2_000)
     assert occupied(queue) < before + (512 << 10)
     assert queue.pending_count() > depth * 0.8
