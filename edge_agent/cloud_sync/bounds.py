@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cloud_sync import ledger, schema, shedding, thinning
+from edge_agent.cloud_sync import ledger, recovery, schema, shedding, thinning
 from edge_agent.cloud_sync.limits import Limits, LowDisk, Marks, Reserve, Room
 from edge_agent.cloud_sync.rows import NewRow
 from edge_agent.cloud_sync.shedding import Shedder
@@ -19,8 +19,12 @@ from edge_agent.errors import QueueFull, StoreError
 from edge_agent.types import Priority
 
 #: Slices shed in front of one insert at the most, and pages given back to the disk in one slice.
-_MOST_EMERGENCIES = 4
+_MOST_EMERGENCIES = 64
 _VACUUM_PAGES = 256
+#: How often rows go for one transaction on a full disk, and pages they leave the first time; each
+#: further time it is four times as many.
+_MOST_RELIEFS = 3
+_RELIEF_PAGES = 16
 #: About what a row and its place in the index take: no more of them go than are in the way.
 _ROW_BYTES = 256
 
@@ -64,6 +68,8 @@ class Bounds:
         self._dead_seen = -1
         store.limit(schema.Growth(limits.log_bytes, limits.backstop_pages))
         store.relieve = self._relieve
+        if self._room.free() < limits.tight_bytes:
+            self._hold_still()
 
     @property
     def disk_low(self) -> LowDisk | None:
@@ -91,9 +97,7 @@ class Bounds:
                 f"{self._store.path} has reached {hard} bytes, so {refused} of {len(new)} items"
                 " were refused; wait for deliveries, or give the queue more room"
             )
-        for _ in range(_MOST_EMERGENCIES + 2 * len(new) // shedding.EMERGENCY_ROWS):
-            if not self._shed_some(db) or self._room.occupied(db) <= hard:
-                break
+        self._shed_until(db, lambda: self._room.occupied(db) <= hard)
         return None
 
     def upkeep(self, spare: AbstractSet[int]) -> None:
@@ -108,6 +112,8 @@ class Bounds:
         if self._store.log_bytes() > self._limits.log_bytes:
             self._store.checkpoint()
         self._reserve.keep(self._room.free(), self._limits.min_free_disk_bytes)
+        if self._room.free() < self._limits.tight_bytes:
+            self._hold_still()
         if self._room.disk_low:
             # The file keeps its pages: given away, they would be gone for good.
             return
@@ -125,6 +131,15 @@ class Bounds:
         if self._store.growth.most_pages != most_pages:
             self._store.limit(dataclasses.replace(self._store.growth, most_pages=most_pages))
 
+    def _hold_still(self) -> None:
+        """Let the file grow no more, with the log folded into it and given its room."""
+        with contextlib.suppress(StoreError):
+            self._store.checkpoint()
+        if not self._reserve.path.exists():
+            self._reserve.extend_log()
+        with contextlib.suppress(StoreError, FileNotFoundError):
+            self._pin(self._store.path.stat().st_size // schema.PAGE_BYTES)
+
     def _relieve(self, tries: int) -> Change | None:
         """Relieve a full disk; returns what the next try has to do first, None if it is no use.
 
@@ -135,15 +150,14 @@ class Bounds:
         if not tries and pinned and self._room.free() >= self._limits.wanted_bytes:
             self._pin(None)
         elif not tries or not pinned:
-            self._reserve.become_log()
-            with contextlib.suppress(StoreError):
-                self._store.checkpoint()
-            self._pin(self._store.path.stat().st_size // schema.PAGE_BYTES)
-        elif tries > _MOST_EMERGENCIES or self._limits.when_full == "reject":
+            self._reserve.release()
+            self._hold_still()
+        elif tries > _MOST_RELIEFS or self._limits.when_full == "reject":
             return None
         else:
             # In the transaction that wants the room: nothing goes for one that fails.
-            return lambda db: [self._shed_some(db) for _ in range(tries)]
+            pages = _RELIEF_PAGES << (2 * (tries - 1))
+            return lambda db: self._shed_until(db, lambda: self._room.unused_pages(db) >= pages)
         return lambda _: None
 
     def _judge(self, marks: Marks, occupied: int) -> None:
@@ -156,6 +170,8 @@ class Bounds:
 
     def _make_room(self, excess_bytes: int, spare: AbstractSet[int]) -> bool:
         """One slice; returns whether another one may find more."""
+        if self._drop_set_aside():
+            return True
         most = min(shedding.SLICE_ROWS, 1 + excess_bytes // _ROW_BYTES)
         if self._limits.when_full == "thin" and not self._thinned_out:
             return self._thin(most, spare)
@@ -175,11 +191,23 @@ class Bounds:
                 self._thinned_out, self._round_gain = self._round_gain == 0, 0
         return True
 
+    def _shed_until(self, db: sqlite3.Connection, enough: Callable[[], bool]) -> None:
+        """Small slices in the caller's transaction; some of them only look, or pack rows closer."""
+        for _ in range(_MOST_EMERGENCIES):
+            if enough() or not self._shed_some(db):
+                return
+
     def _shed_some(self, db: sqlite3.Connection) -> bool:
         """One small slice in an emergency; returns whether another one may find more."""
+        if self._drop_set_aside():
+            return True
         gone, more = self._shedder.any(db, shedding.EMERGENCY_ROWS, self._spare)
         self.shed_total += gone
         return more
+
+    def _drop_set_aside(self) -> bool:
+        """What was salvaged is kept for people to look at, and goes before any row does."""
+        return recovery.drop_oldest(self._store.path, but=self._store.salvaging())
 
     def _trim_dead_letters(self) -> None:
         """Keep them to a tenth, looking only when there are others than last time."""

@@ -19,6 +19,8 @@ POLICIES = ("thin", "shed", "reject")
 _RESERVE_LEAST_BYTES = 256 << 10
 #: The shared-memory file of a log of up to 4,000 pages (https://sqlite.org/walformat.html).
 _INDEX_BYTES = 32 << 10
+#: The reserve is allocated in steps: half of it is better than none.
+_STEP_BYTES = 16 << 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,12 +49,14 @@ class Limits:
         return min(schema.BACKSTOP_PAGES, self.max_size_bytes // 8 // schema.FRAME_BYTES)
 
     @property
-    def wanted_bytes(self) -> int:
-        """What must be free on the disk; less, and the file does not grow.
+    def tight_bytes(self) -> int:
+        """With less free, whatever is configured, the log might find no room to be folded."""
+        return 2 * self.log_bytes
 
-        Whatever is configured: where the log finds no room, nothing can be deleted either.
-        """
-        return max(self.min_free_disk_bytes, 2 * self.log_bytes)
+    @property
+    def wanted_bytes(self) -> int:
+        """What must be free on the disk; less, and new rows take the place of old ones."""
+        return max(self.min_free_disk_bytes, self.tight_bytes)
 
     def __post_init__(self) -> None:
         if self.max_size_bytes <= 0:
@@ -193,15 +197,14 @@ class Reserve:
         there = [_unlinked(path) for path in self._sizes]
         return any(there)
 
-    def become_log(self) -> None:
-        """Give it up to the log, before anybody else takes the room.
+    def extend_log(self) -> None:
+        """Let the log have the room that was given up, before anybody else takes it.
 
         Source:
             https://sqlite.org/fileformat2.html#walformat: what follows the last valid frame is
             not read. (And the log has no POSIX locks that closing it here could drop.)
         """
-        self.release()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
             _allocate(os.open(self._log, os.O_WRONLY | os.O_CLOEXEC), self._log_bytes)
 
     def keep(self, free: int, min_free: int) -> None:
@@ -213,17 +216,24 @@ class Reserve:
         """Make what is not there of it, as far as the disk lets us."""
         for path, size_bytes in self._sizes.items():
             with contextlib.suppress(OSError):
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                try:
-                    _allocate(handle, size_bytes)
-                except OSError:
-                    path.unlink()
+                if not path.exists() or path.stat().st_size < size_bytes:
+                    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+                    _allocate(os.open(path, flags, 0o600), size_bytes)
 
 
 def _allocate(handle: int, size_bytes: int) -> None:
-    """Let an open file have its room on the disk, and close it."""
+    """Let an open file have its room on the disk, or what there is of it, and close it."""
     try:
-        os.posix_fallocate(handle, 0, size_bytes)
+        for end in range(_STEP_BYTES, size_bytes + 1, _STEP_BYTES):
+            try:
+                os.posix_fallocate(handle, 0, end)
+            except OSError:
+                # A journal keeps blocks that were freed until it is written.
+                os.fsync(handle)
+                os.posix_fallocate(handle, 0, end)
+    except OSError:
+        # So much, and no more.
+        return
     finally:
         os.close(handle)
 

@@ -183,6 +183,21 @@ def replace(path: Path, *, durability: str, wall_s: float, why: str) -> None:
         _remove(old_file)
 
 
+def drop_oldest(path: Path, *, but: Path | None) -> bool:
+    """Remove the oldest damaged file that is kept; returns whether there was one.
+
+    Args:
+        path: of the queue.
+        but: the one that is still being salvaged.
+    """
+    for file in _set_aside(path):
+        if file != but:
+            _remove(file)
+            _log.warning(event("set_aside_removed", file=file, why="size"))
+            return True
+    return False
+
+
 def finish_replacing(path: Path) -> None:
     """Complete a `replace` that was cut off, or sweep up after it."""
     fresh = _fresh_name(path)

@@ -20,8 +20,9 @@ from edge_agent.types import Priority
 SLICE_ROWS = 1_000
 EMERGENCY_ROWS = 100
 
-#: Payload in one slice: foreign payloads may be a thousand times as long as readings.
-SLICE_BYTES = 4 << 20
+#: Payload for each row of a slice, on average, after which it is at its end: foreign payloads may
+#: be a thousand times as long as readings.
+_ROW_BYTES = 1 << 10
 
 _NEXT = """
 SELECT id, payload, created_at, next_retry_at FROM sync_queue
@@ -85,7 +86,7 @@ class Shedder:
     def _pack(self, db: sqlite3.Connection, most: int) -> bool:
         """Pack the next rows closer; returns whether there were any."""
         if self._packed_to is not None:
-            self._packed_to = rows.repack(db, self._packed_to, most, SLICE_BYTES) or None
+            self._packed_to = rows.repack(db, self._packed_to, most, most * _ROW_BYTES) or None
         return self._packed_to is not None
 
     def _polled(
@@ -117,7 +118,7 @@ def _next(
 ) -> list[_Row]:
     """The oldest rows of a priority beyond a place in its index."""
     found = db.execute(_NEXT, (priority.value, *after, most))
-    return [_Row(*row) for row in rows.up_to_bytes(found, SLICE_BYTES)]
+    return [_Row(*row) for row in rows.up_to_bytes(found, most * _ROW_BYTES)]
 
 
 def _shed(db: sqlite3.Connection, found: list[_Row], spare: AbstractSet[int]) -> int:

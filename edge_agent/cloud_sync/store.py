@@ -376,7 +376,10 @@ class Store:
         if self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
             return False
-        self._suspect = getattr(exc, "sqlite_errorname", "unknown")
+        # The log's last frame was not written: no doubt, and opening anew would want more room.
+        if faults.reason_of(exc) == "SQLITE_FULL":
+            return False
+        self._suspect = faults.reason_of(exc)
         if receipt is None:
             return False
         with contextlib.suppress(sqlite3.Error, StoreError, OSError):

@@ -59,6 +59,7 @@ def test_losses_low_disk_is_said_once_and_its_end_too(
         losses.tell(clock.monotonic())
     assert told.events == ["disk_low", "disk_recovered"]
     assert f"free_bytes={50 << 20} ours_bytes=" in told.about("disk_low")[0]
+    assert "whose=others" in told.about("disk_low")[0]
 
 
 def test_losses_are_summed_for_five_minutes(
