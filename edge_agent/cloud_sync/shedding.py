@@ -23,6 +23,8 @@ EMERGENCY_ROWS = 100
 #: Payload for each row of a slice, on average, after which it is at its end: foreign payloads may
 #: be a thousand times as long as readings.
 _ROW_BYTES = 1 << 10
+#: Payload looked through for readings in one slice.
+_LOOK_BYTES = 4 << 20
 
 _NEXT = """
 SELECT id, payload, created_at, next_retry_at FROM sync_queue
@@ -93,11 +95,12 @@ class Shedder:
         self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]
     ) -> tuple[int, int]:
         """Shed telemetry read at intervals; returns how many rows were looked at and went."""
-        looked = _next(db, Priority.TELEMETRY, self._passed, most)
-        if looked:
-            self._packed_to = 0
-            self._passed = (looked[-1].next_retry_at, looked[-1].id)
+        looked = _next(db, Priority.TELEMETRY, self._passed, most, _LOOK_BYTES)
         going = [row for row in looked if periodic(json.loads(row.payload))]
+        if going:
+            self._packed_to = 0
+        if looked:
+            self._passed = (looked[-1].next_retry_at, looked[-1].id)
         return len(looked), _shed(db, going, spare)
 
 
@@ -114,11 +117,15 @@ def shed_dead_letters(db: sqlite3.Connection, most_bytes: int) -> int:
 
 
 def _next(
-    db: sqlite3.Connection, priority: Priority, after: tuple[float, int], most: int
+    db: sqlite3.Connection,
+    priority: Priority,
+    after: tuple[float, int],
+    most: int,
+    most_bytes: int = 0,
 ) -> list[_Row]:
     """The oldest rows of a priority beyond a place in its index."""
     found = db.execute(_NEXT, (priority.value, *after, most))
-    return [_Row(*row) for row in rows.up_to_bytes(found, most * _ROW_BYTES)]
+    return [_Row(*row) for row in rows.up_to_bytes(found, most_bytes or most * _ROW_BYTES)]
 
 
 def _shed(db: sqlite3.Connection, found: list[_Row], spare: AbstractSet[int]) -> int:
