@@ -146,13 +146,15 @@ class Bounds:
         A file that does not grow has a log that can always be folded into it, in place; and a log
         that has its room, and is folded, can always take what deletes rows.
         """
+        if tries > 1 + _MOST_RELIEFS:
+            return None
         pinned = self._store.growth.most_pages is not None
         if not tries and pinned and self._room.free() >= self._limits.wanted_bytes:
             self._pin(None)
         elif not tries or not pinned:
             self._reserve.release()
             self._hold_still()
-        elif tries > _MOST_RELIEFS or self._limits.when_full == "reject":
+        elif self._limits.when_full == "reject":
             return None
         else:
             # In the transaction that wants the room: nothing goes for one that fails.
