@@ -70,7 +70,7 @@ class Care(Housekeeping):
         if not move:
             return written
         export.check(target, written, digest)
-        moved = export.take_away(self.bounds, target, progress)
+        moved = export.take_away(self._store, target, progress)
         return dataclasses.replace(written, moved=moved)
 
     def count(self, which: Which) -> Affected:
@@ -103,7 +103,7 @@ class Care(Housekeeping):
             agent keeps its readings in memory meanwhile. What flash has worn out of use, backups
             and the far end are beyond reach.
         """
-        return erasure.purge(self.bounds, self._store, which, self._settled(), progress)
+        return erasure.purge(self._store, which, self._settled(), progress)
 
     def vacuum(self, *, progress: Progress = _silent) -> int:
         """Give unused space back to the disk, in slices that hold the lock for moments.

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge_agent.cloud_sync import correction, gaps, ledger, origin, rows, salvage, schema
-from edge_agent.cloud_sync.bounds import Bounds
 from edge_agent.cloud_sync.limits import free_bytes
 from edge_agent.cloud_sync.pace import giving_way
 from edge_agent.cloud_sync.store import Store
@@ -77,13 +76,10 @@ def count(store: Store, which: Which, now: float) -> Affected:
     )
 
 
-def purge(
-    bounds: Bounds, store: Store, which: Which, now: float, progress: Callable[[int], None]
-) -> Erased:
+def purge(store: Store, which: Which, now: float, progress: Callable[[int], None]) -> Erased:
     """Take what is there as of now, in slices; each is booked in the transaction that deletes it.
 
     Args:
-        bounds: through which rows are changed, on a full disk too.
         store: the same file.
         which: says what goes.
         now: queue time.
@@ -101,9 +97,9 @@ def purge(
     for search in _searches(store, which, now):
         for after, _ in search.slices(store):
             with giving_way():
-                gone[search.table] += bounds.change(functools.partial(search.delete, after=after))
+                gone[search.table] += store.change(functools.partial(search.delete, after=after))
             progress(gone.total())
-    told, notes = bounds.change(lambda db: _forget(db, which))
+    told, notes = store.change(lambda db: _forget(db, which))
     for file in files:
         file.unlink(missing_ok=True)
     remains = scrub(store) if which.erases else ""

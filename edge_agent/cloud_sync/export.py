@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from edge_agent.cloud_sync import correction, origin, rows, schema
-from edge_agent.cloud_sync.bounds import Bounds
 from edge_agent.cloud_sync.pace import giving_way
 from edge_agent.cloud_sync.store import Store
 from edge_agent.errors import StoreError
@@ -98,7 +97,7 @@ def check(path: Path, written: Exported, digest: str) -> None:
         _refuse(path, "what was read back is not what was written")
 
 
-def take_away(bounds: Bounds, path: Path, progress: Callable[[int], None]) -> int:
+def take_away(store: Store, path: Path, progress: Callable[[int], None]) -> int:
     """Delete the rows that stand in the file as they stand in the queue; returns how many.
 
     A row that has changed since (it was thinned, or its time corrected) stays.
@@ -107,7 +106,7 @@ def take_away(bounds: Bounds, path: Path, progress: Callable[[int], None]) -> in
     lines = _lines_of(path)
     while held := list(itertools.islice(lines, SLICE_ROWS)):
         with giving_way():
-            gone += bounds.change(_Removal({json.loads(line)["id"]: line for line in held}))
+            gone += store.change(_Removal({json.loads(line)["id"]: line for line in held}))
         progress(gone)
     return gone
 

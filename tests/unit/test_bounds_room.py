@@ -92,7 +92,7 @@ def test_files_set_aside_count_and_go_before_any_row(open_queue: Open, clock: Fa
         damage(queue)
         clock.advance(60.0)
         queue = open_queue(4 * MIB, unattended=True)
-        while queue.salvaging():
+        while queue.restless():
             queue.upkeep()
     kept = set_aside(queue)
     assert len(kept) == 2
