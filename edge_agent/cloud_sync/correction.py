@@ -108,14 +108,19 @@ def requested(db: sqlite3.Connection, first_id: int) -> list[int]:
     return [number for (number,) in found]
 
 
-def rewrite(store: Store) -> None:
-    """Rewrite some slices of what stands, each in a transaction of its own."""
+def rewrite(store: Store) -> bool:
+    """Rewrite some slices of what stands, each in a transaction of its own.
+
+    Returns:
+        whether there is more of it.
+    """
     for _ in range(_SLICES):
         with store.read() as db:
             records = _standing(db)
         if not records:
-            return
+            return False
         store.change(_rewrite_next)
+    return True
 
 
 def moved(payload: Mapping[str, Any], wall_step_s: float) -> dict[str, Any] | None:
@@ -135,16 +140,31 @@ def moved(payload: Mapping[str, Any], wall_step_s: float) -> dict[str, Any] | No
 
 
 def moved_text(text: str, wall_step_s: float) -> str:
-    """As `moved`, from stored text to stored text; the same text where there is nothing to move."""
+    """As `moved`, from stored text to stored text; the same text where there is nothing to move.
+
+    Raw SQL stores anything: what is no JSON object was stamped by nobody, and stays as well.
+    """
     # Parsing costs more than looking, and few other payloads have the word.
-    new = moved(json.loads(text), wall_step_s) if '"unsynced"' in text else None
-    return json.dumps(new, ensure_ascii=False, separators=(",", ":")) if new else text
+    if not isinstance(text, str) or '"unsynced"' not in text:
+        return text
+    try:
+        payload = json.loads(text)
+        new = moved(payload, wall_step_s) if isinstance(payload, dict) else None
+        written = json.dumps(new, ensure_ascii=False, separators=(",", ":")) if new else text
+        # Half a surrogate pair, written as an escape, would not go back into the file.
+        written.encode()
+    except (ValueError, RecursionError):
+        return text
+    return written
 
 
 def _later(value: Any, seconds: float) -> Any:
     """A time moved by ``seconds``; what is no time stays."""
     is_time = isinstance(value, int | float) and not isinstance(value, bool)
-    return value + seconds if is_time else value
+    try:
+        return value + seconds if is_time else value
+    except OverflowError:
+        return value
 
 
 def _standing(db: sqlite3.Connection) -> list[Record]:

@@ -26,6 +26,9 @@ class Queue(Protocol):
     def all_batches(self) -> list[Batch]:
         """Everything that may be sent now, a batch for each ``queue_id``."""
 
+    def note_request(self, ids: Sequence[int]) -> bool:
+        """Keep that a request will carry these items; False where they must be chosen anew."""
+
     def ack_sent(self, ids: Sequence[int]) -> int:
         """Delete delivered items and count them as sent."""
 
@@ -48,6 +51,10 @@ def flush_all(queue: Queue, uploader: Any) -> int:
     if uploader is None:
         _log.warning(event("discarded", items=len(ids), why="maybe_flush without an uploader"))
         return queue.discard(ids)
+    while not queue.note_request(ids):
+        # The clock was set since they were chosen, and corrected them.
+        batches = queue.all_batches()
+        ids = [number for batch in batches for number in batch.ids]
     # A program's own ``post_batch``, overriding ours or not, is called as documented.
     if getattr(uploader.post_batch, "__module__", None) == _OURS:
         return sum(_send(queue, batch, uploader) for batch in batches)

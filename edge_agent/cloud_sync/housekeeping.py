@@ -23,6 +23,8 @@ class Housekeeping(Inspection):
     bounds: Bounds
     #: how many steps of the clock are known to stand in the file
     _booked: int
+    #: whether rows are still to be rewritten after a step
+    _correcting: bool = False
     _marked_synchronized: bool
 
     def reset_daily_counters(self) -> None:
@@ -83,13 +85,14 @@ class Housekeeping(Inspection):
         gone, _ = self._expiry.sweep(self._settled(), spare)
         self._store.salvage()
         self._store.check_once()
-        correction.rewrite(self._store)
+        self._correcting = correction.rewrite(self._store)
         self.bounds.upkeep(spare)
         return gone
 
     def restless(self) -> bool:
-        """Whether `upkeep` has more to do at once: to expire, or to bring over."""
-        return self._expiry.midway or self._store.salvaging() is not None
+        """Whether `upkeep` has more to do at once: to expire, to correct, or to bring over."""
+        unfinished = self._store.salvaging() is not None
+        return unfinished or self._correcting or self._expiry.midway
 
     def release_retries(self) -> int:
         """Make every nacked row eligible in its old place; for a start, when no batch is frozen.

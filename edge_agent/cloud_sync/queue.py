@@ -35,7 +35,7 @@ from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.cloud_sync.retention import Expiry
 from edge_agent.cloud_sync.store import Store
 from edge_agent.cloud_sync.timeline import QueueTime
-from edge_agent.errors import QueueFull
+from edge_agent.errors import QueueFull, StoreError
 from edge_agent.types import Priority, Submission
 
 __all__ = ["CloudSyncQueue", "Priority", "QueueItem"]
@@ -104,6 +104,9 @@ class CloudSyncQueue(Care):
         self.bounds = bounds.Bounds(self._store, bound, free_bytes)
         #: how many steps of the clock are known to stand in the file
         self._booked = 0
+        #: the same when rows were last chosen to be sent, and those of which the file has no note
+        self._chosen = 0
+        self._unnoted: set[int] = set()
         self._marked_synchronized = False
         self._expiry = Expiry(self._store)
         self._floors = selection.Floors()
@@ -205,6 +208,7 @@ class CloudSyncQueue(Care):
         """
         priorities = (Priority.CRITICAL,) if critical_only else tuple(Priority)
         now = self._settled()
+        self._chosen = self._booked
         with self._store.read() as db:
             batch = selection.next_batch(
                 db, now, limit, max_bytes, priorities=priorities, floors=self._floors
@@ -215,17 +219,25 @@ class CloudSyncQueue(Care):
     def all_batches(self) -> list[Batch]:
         """Everything that may be sent now, a batch for each ``queue_id``; all of it in memory."""
         now = self._settled()
+        self._chosen = self._booked
         with self._store.read() as db:
             return selection.all_batches(db, now)
 
-    def note_request(self, ids: Sequence[int]) -> None:
+    def note_request(self, ids: Sequence[int]) -> bool:
         """Keep that a request is about to carry these rows; writes only before the clock is right.
 
-        A correction leaves their payloads as they are: the server may have them.
+        A correction leaves their payloads as they are: the server may have them. Where the file
+        takes no note it is kept in memory, and an alarm goes out all the same.
+
+        Returns:
+            whether they may go as they were chosen; if not, the clock was set since.
         """
         if not self._time.standing().synchronized:
-            boot_id = self._clock.boot_id()
-            self._store.change(lambda db: correction.note_request(db, ids, boot_id))
+            self._unnoted.update(ids)
+            with contextlib.suppress(StoreError):
+                self._store.change(self._note_requests)
+                self._unnoted.clear()
+        return self._time.seen == self._chosen
 
     def ack(self, ids: Sequence[int]) -> int:
         """Delete delivered items. Returns how many rows that were."""
@@ -314,6 +326,16 @@ class CloudSyncQueue(Care):
         self.close()
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _book(self, db: sqlite3.Connection) -> None:
+        """As `Housekeeping._book`; what requests may have carried before is known by then."""
+        if self._unnoted:
+            self._note_requests(db)
+        super()._book(db)
+
+    def _note_requests(self, db: sqlite3.Connection) -> None:
+        # A copy: the flusher's thread may be at it.
+        correction.note_request(db, tuple(self._unnoted), self._clock.boot_id())
 
     def _insert(
         self, db: sqlite3.Connection, new: Sequence[rows.NewRow], receipt: Receipt

@@ -200,7 +200,8 @@ class Flusher:
         wait_s = 0.0 if batch in self._frozen else self._wait_s(batch)
         if wait_s > 0.0:
             return now + wait_s
-        self._queue.note_request(batch.ids)
+        if not self._noted(batch):
+            return now
         self._settle(batch, uploader.send(batch))
         self._pay()
         return max(self.link.next_try, now)
@@ -214,10 +215,11 @@ class Flusher:
             return after
         if now < self._urgent_after:
             return min(after, self._urgent_after)
-        self._urgent_after, self._urgent_id = now + URGENT_EVERY_S, newest
         if self._frozen and self._frozen[0].most_urgent is Priority.CRITICAL:
             batch = self._frozen[0]
-        self._queue.note_request(batch.ids)
+        if not self._noted(batch):
+            return now
+        self._urgent_after, self._urgent_id = now + URGENT_EVERY_S, newest
         self._settle(batch, uploader.send(batch), urgent=True)
         self._pay()
         return self.link.next_try
@@ -243,6 +245,13 @@ class Flusher:
             return None
         newest = max(row.created_at for row in batch.rows)
         return batch if self._queue.now() - newest < FRESH_S else None
+
+    def _noted(self, batch: Batch) -> bool:
+        """Whether it may go as it is; if the clock was set since it was chosen, choose anew.
+
+        What is frozen was noted before its first request, and goes as it went.
+        """
+        return batch in self._frozen or self._queue.note_request(batch.ids)
 
     def _wait_s(self, batch: Batch) -> float:
         """How long a batch still waits for company, in seconds; 0.0: not at all."""

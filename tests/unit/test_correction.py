@@ -235,3 +235,133 @@ def test_pending_readings_are_corrected_by_whoever_learns_of_the_step_first(
         pending.correct(step.wall_s)
         pending.commit(0.0)
         assert [row[1:3] for row in seen(queue)] == [("corrected", born + STEP_S)] * 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["unsynced"]',
+        '"unsynced"',
+        '{"metadata":["unsynced"]}',
+        '{"metadata":{"clock":["unsynced"]}}',
+        '{"metadata":{"clock":{"clock":"unsynced"}}}',
+        '{"clock":"unsynced"',
+        '{"metadata":{"clock":"unsynced"},"x":"\\ud800"}',
+        '{"x":"unsynced","y":' + "[" * 100_000 + "]" * 100_000 + "}",
+    ],
+)
+def test_text_that_no_agent_stamped_is_rewritten_as_it_is(
+    path: Path, clock: FakeClock, text: str
+) -> None:
+    """Raw SQL stores what it likes; one odd row must not hold up the others' correction."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue_many([Submission(reading(clock.wall()))] * 2)
+        with queue._store.write() as db:
+            db.execute("UPDATE sync_queue SET payload = ? WHERE id = 2", (text,))
+        clock.step(STEP_S)
+        queue.upkeep()
+        (first,), (second,) = stored(path, "SELECT payload FROM sync_queue ORDER BY id")
+        assert '"corrected"' in first
+        assert second == text
+
+
+def test_time_too_great_for_a_float_stays() -> None:
+    """JSON has no limit, and floats have."""
+    payload = {"timestamp": 10**400, "metadata": {"clock": "unsynced"}}
+    assert correction.moved(payload, 0.5) == {**payload, "metadata": {"clock": "corrected"}}
+
+
+def test_stored_blob_is_left_alone() -> None:
+    """The column's affinity changes no BLOB."""
+    assert correction.moved_text(b'"unsynced"', 1.0) == b'"unsynced"'  # type: ignore[arg-type]
+
+
+def test_rows_chosen_before_a_step_are_chosen_anew(path: Path, clock: FakeClock) -> None:
+    """Else the server would see one form and, after a restart, another."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue(reading(clock.wall()))
+        batch = queue.next_batch(9, 1 << 20)
+        assert batch is not None
+        clock.step(STEP_S)
+        queue.tick()
+        assert not queue.note_request(batch.ids)
+        assert [mark for _, mark, *_ in seen(queue)] == ["corrected"]
+        again = queue.next_batch(9, 1 << 20)
+        assert again is not None
+        assert "corrected" in again.rows[0].payload
+        assert queue.note_request(again.ids)
+
+
+class SetsTheClock:
+    """A program's uploader during whose first request the clock is set; nothing arrives."""
+
+    def __init__(self, clock: FakeClock, queue: CloudSyncQueue) -> None:
+        self.clock, self.queue = clock, queue
+        self.marks: list[list[str]] = []
+
+    def post_batch(self, payloads: list[dict[str, Any]]) -> bool:
+        self.marks.append([payload["metadata"]["clock"] for payload in payloads])
+        self.clock.step(STEP_S)
+        self.queue.tick()
+        return False
+
+
+def test_maybe_flush_s_requests_are_noted_too(path: Path, clock: FakeClock) -> None:
+    """The clock is set while the request is out: what it carries stays."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue(reading(clock.wall()))
+        uploader = SetsTheClock(clock, queue)
+        assert queue.maybe_flush(uploader) == 0
+        clock.advance(60)
+        assert queue.maybe_flush(uploader) == 0
+        assert uploader.marks == [["unsynced"]] * 2
+
+
+def test_maybe_flush_sends_what_is_right_after_a_step_found_while_choosing(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread's look finds it between the choice and the note."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue(reading(clock.wall()))
+        uploader, choose = SetsTheClock(clock, queue), queue.all_batches
+        steps = iter([STEP_S])
+
+        def choose_and_step() -> Any:
+            batches = choose()
+            for step_s in steps:
+                clock.step(step_s)
+                queue.tick()
+            return batches
+
+        monkeypatch.setattr(queue, "all_batches", choose_and_step)
+        assert queue.maybe_flush(uploader) == 0
+        assert uploader.marks == [["corrected"]]
+
+
+def test_request_that_the_file_takes_no_note_of_is_excepted_all_the_same(
+    path: Path, clock: FakeClock
+) -> None:
+    """An alarm goes out from a read-only card; what went is remembered until the file takes it."""
+    born = clock.wall()
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue_many([Submission(reading(born))] * 2)
+        queue._store._writer.execute("PRAGMA query_only = ON")
+        assert queue.note_request([1])
+        queue._store._writer.execute("PRAGMA query_only = OFF")
+        clock.step(STEP_S)
+        assert [row[1] for row in seen(queue)] == ["unsynced", "corrected"]
+        queue.upkeep()
+        assert [row[1] for row in seen(queue)] == ["unsynced", "corrected"]
+
+
+def test_note_that_finds_no_room_takes_the_reserve(path: Path, clock: FakeClock) -> None:
+    """A full disk is no reason to keep it in memory alone."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        ids = queue.enqueue_many([Submission({})] * 2000)
+        queue.upkeep()
+        assert path.with_name("q.db.reserve").exists()
+        db = queue._store._writer
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count = {pages}").fetchone()
+        assert queue.note_request(ids)
+        assert not path.with_name("q.db.reserve").exists()

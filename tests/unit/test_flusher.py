@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.clock import FakeClock
 from fakes.rig import BASE_S, CAP_S, INTERVAL_S, Rig
 from fakes.server import (
     BUSY,
@@ -20,7 +21,7 @@ from fakes.server import (
     take,
 )
 
-from edge_agent.cloud_sync import which
+from edge_agent.cloud_sync import correction, which
 from edge_agent.cloud_sync.verdict import Action
 from edge_agent.daemon.link import HELD, UP
 from edge_agent.types import Priority
@@ -320,3 +321,19 @@ def test_flusher_fresh_critical_waits_for_no_frozen_telemetry(rig: Rig) -> None:
     rig.put("fire", priority=Priority.CRITICAL)
     rig.run(BASE_S)
     assert rig.server.sent[1:] == [["fire"], list(range(10))]
+
+
+def test_flusher_corrects_and_sends_in_turns_after_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backlog is rewritten at once, a slice a batch, and not one every ten seconds."""
+    monkeypatch.setattr(correction, "SLICE_ROWS", 5)
+    monkeypatch.setattr(correction, "_SLICES", 1)
+    rig = Rig(tmp_path, FakeClock(synchronized=False))
+    rig.put(*range(200), priority=Priority.ANOMALY)
+    rig.clock.step(86_400.0)
+    rig.flusher.step(rig.clock.monotonic())
+    assert (len(rig.server.sent), rig.queue.restless()) == (1, True)
+    rig.run()
+    assert len(rig.server.sent) == 20
+    assert not rig.queue.restless()
