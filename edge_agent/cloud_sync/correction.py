@@ -3,7 +3,8 @@
 A step leaves one record in ``clock_steps``. It holds from the moment it is committed: who reads
 rows adds `shift` and passes payloads through `Corrections`. The rows themselves are rewritten
 afterwards, in slices, newest id first, so that what is still to do always stands in front; then
-the record goes. The ranges of two records never overlap.
+the record goes. Of two records whose ranges overlap one at most has payloads there to move: each
+reading was stamped in one boot.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Corrections:
         """A row's stored payload as it is to be sent; the same text where no record applies."""
         for record in self._records:
             if record.first_id <= row_id < record.end_id:
-                return record.payload(row_id, text)
+                text = record.payload(row_id, text)
         return text
 
 
@@ -79,8 +80,8 @@ def shift(db: sqlite3.Connection) -> str:
 
 
 def longest_shift(db: sqlite3.Connection) -> float:
-    """The most seconds that any row has still to move; 0.0 when none has."""
-    found = db.execute("SELECT coalesce(max(queue_jump_s), 0.0) FROM clock_steps").fetchone()
+    """As many seconds as any row may have still to move; 0.0 when none has."""
+    found = db.execute("SELECT coalesce(sum(queue_jump_s), 0.0) FROM clock_steps").fetchone()
     return float(found[0])
 
 

@@ -119,6 +119,7 @@ class Housekeeping(Inspection):
     def _book(self, db: sqlite3.Connection) -> None:
         """Book the steps that nobody has fetched yet, if that was not done before."""
         standing, boot_id = self._time.standing(), self._clock.boot_id()
+        timeline.record_opening(db, self._time, boot_id)
         for step in tuple(self._time.untold):
             timeline.record(db, step, boot_id=boot_id)
         timeline.keep(db, boot_id, standing)
@@ -126,7 +127,7 @@ class Housekeeping(Inspection):
     def _settled(self) -> float:
         """Queue time for reading rows: with every step that moved it booked before they are."""
         now, seen = self.now(), self._time.seen
-        if seen != self._booked:
+        if seen != self._booked or self._time.opening_s is not None:
             self._store.change(self._book)
-            self._booked = seen
+            self._booked, self._time.opening_s = seen, None
         return now

@@ -13,7 +13,7 @@ import uuid
 from typing import NamedTuple
 
 from edge_agent.clock import Clock
-from edge_agent.cloud_sync import schema
+from edge_agent.cloud_sync import schema, timeline
 
 #: Whose the last rows are, and whether a queue_id is known. There always is a first origin.
 _LATEST = """
@@ -52,6 +52,9 @@ class Origin:
             self.queue_id = uuid.uuid4().hex
         first_id = schema.sequence(db) + 1
         synced_from_id = first_id if self._clock.synchronized() else None
+        if synced_from_id is not None:
+            # So that rows whose clock was not right stand in one range: behind all others.
+            timeline.mark_synchronized(db)
         db.execute(
             "INSERT INTO origins VALUES (?, ?, ?, ?, ?)",
             (first_id, self.queue_id, self._device_id, self._clock.boot_id(), synced_from_id),

@@ -69,6 +69,9 @@ class QueueTime:
         self._was_synchronized = clock.synchronized()
         #: whether a time was given out already
         self._used = False
+        self._began_at = clock.wall()
+        #: how far queue time began after the greatest that the file knows of, until it is booked
+        self.opening_s: float | None = None
         #: steps that nobody has been told of, oldest first
         self.untold: deque[Step] = deque(maxlen=MOST_STEPS)
         #: how many steps were seen; counted before queue time moves
@@ -99,6 +102,8 @@ class QueueTime:
                 self._was_synchronized = former.synchronized
                 if former.synchronized:
                     self._clock.trust()
+            if former is None and given_out:
+                self.opening_s = self._began_at - given_out
             self._ahead_s = max(self._ahead_s, given_out - self._clock.monotonic())
 
     def observe(self) -> Step | None:
@@ -130,13 +135,15 @@ class QueueTime:
 
 
 _KEPT = "queue_time"
+#: The boot id where /proc hides it (`Clock.boot_id`).
+_NOBODY_KNOWS = "unknown"
 
 
 def former(db: sqlite3.Connection, boot_id: str) -> Standing | None:
     """What `keep` kept in this boot; None where that was another, or nobody can tell."""
     row = db.execute("SELECT value FROM settings WHERE name = ?", (_KEPT,)).fetchone()
     kept_in, *rest = json.loads(row[0]) if row else ("",)
-    return Standing(*rest) if kept_in == boot_id != "unknown" else None
+    return Standing(*rest) if kept_in == boot_id != _NOBODY_KNOWS else None
 
 
 def keep(db: sqlite3.Connection, boot_id: str, standing: Standing) -> None:
@@ -177,6 +184,26 @@ def record(db: sqlite3.Connection, step: Step, *, boot_id: str) -> None:
             (boot_id, step.seen_at, first, last, stamped, step.queue_s, step.wall_s, excepted),
         )
     mark_synchronized(db)
+
+
+def record_opening(db: sqlite3.Connection, time: QueueTime, boot_id: str) -> None:
+    """Keep that a boot began later than the last one ended, as a step seen before its first look.
+
+    What part of it was a wrong clock and what the power being off, nobody knows: rows of boots that
+    never were synchronised keep their age. Idempotent: a boot that was booked has a `former`.
+    """
+    if time.opening_s is None or boot_id == _NOBODY_KNOWS or former(db, boot_id) is not None:
+        return
+    first = db.execute("SELECT min(first_id) FROM origins WHERE synced_from_id IS NULL").fetchone()
+    last = schema.sequence(db)
+    if first[0] is not None and last >= first[0] and time.opening_s > SMALLEST_STEP_S:
+        db.execute(
+            "INSERT INTO clock_steps(boot_id, seen_at, first_id, last_id, boot_first_id,"
+            " queue_jump_s, wall_step_s) VALUES (?, ?, ?, ?, ?, ?, 0)",
+            (boot_id, time.now(), first[0], last, last + 1, time.opening_s),
+        )
+    if time.standing().synchronized:
+        mark_synchronized(db)
 
 
 def caught_up(row: NewRow, untold: Iterable[Step]) -> NewRow:

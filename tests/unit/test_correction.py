@@ -365,3 +365,64 @@ def test_note_that_finds_no_room_takes_the_reserve(path: Path, clock: FakeClock)
         db.execute(f"PRAGMA max_page_count = {pages}").fetchone()
         assert queue.note_request(ids)
         assert not path.with_name("q.db.reserve").exists()
+
+
+@pytest.mark.parametrize("synchronized", [True, False])
+def test_boot_that_comes_up_with_the_right_clock_moves_earlier_boots_ages(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, *, synchronized: bool
+) -> None:
+    """No step is seen, also where no flag tells that the clock is right; rows keep their age."""
+    monkeypatch.setattr(correction, "SLICE_ROWS", 2)
+    monkeypatch.setattr(correction, "_SLICES", 1)
+    born = clock.wall()
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue_many([Submission(reading(born), ttl_s=1000)] * 3)
+        clock.advance(50)
+        queue.enqueue(reading(clock.wall()), ttl_seconds=1000)
+    clock.reboot(wall=clock.wall() + STEP_S, synchronized=synchronized)
+    expected = [(n, "unsynced", born, 50.0) for n in (1, 2, 3)] + [(4, "unsynced", born + 50, 0.0)]
+    for _ in range(4):
+        with CloudSyncQueue(path, clock=clock) as queue:
+            assert seen(queue) == expected
+            queue.upkeep()
+            assert seen(queue) == expected
+            assert queue.tick() == []
+    assert stored(path, "SELECT * FROM clock_steps") == []
+
+
+def test_step_after_such_a_boot_moves_what_is_moved_already_once_more(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two records stand for the same rows, each half done; ages hold, and each payload its own."""
+    monkeypatch.setattr(correction, "SLICE_ROWS", 1)
+    monkeypatch.setattr(correction, "_SLICES", 1)
+    born = clock.wall()
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue_many([Submission(reading(born), ttl_s=1000)] * 2)
+    clock.reboot(wall=born + STEP_S)
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue(reading(clock.wall()), ttl_seconds=1000)
+        queue.upkeep()
+        clock.step(DAY_S)
+        expected = [
+            (1, "unsynced", born, 0.0),
+            (2, "unsynced", born, 0.0),
+            (3, "corrected", born + STEP_S + DAY_S, 0.0),
+        ]
+        for _ in range(8):
+            assert seen(queue) == expected
+            queue.upkeep()
+        assert stored(path, "SELECT * FROM clock_steps") == []
+        assert seen(queue) == expected
+
+
+def test_boot_whose_clock_is_right_leaves_rows_of_such_boots_their_times(path: Path) -> None:
+    """They were timed: with the power off they have aged."""
+    clock = FakeClock()
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue({}, ttl_seconds=1000)
+    clock.reboot(wall=clock.wall() + 999, synchronized=True)
+    with CloudSyncQueue(path, clock=clock) as queue:
+        assert queue.now() - queue.dequeue()[0].created_at == 999
+        clock.advance(1)
+        assert queue.upkeep() == 1

@@ -116,6 +116,20 @@ class QueueTimeModel(RuleBasedStateMachine):
         self.queue = CloudSyncQueue(self.path, clock=self.clock, durability="normal")
         self.queue.enqueue({}, Priority.LOGS, 10)
 
+    @rule(off_s=st.sampled_from([10.0, 10 * DAY_S]))
+    def reboot_with_the_right_clock(self, off_s: float) -> None:
+        """Nobody sees a step; a row whose clock was right has aged, the others keep their age."""
+        self.queue.enqueue({}, Priority.LOGS, 10)
+        self.queue.close()
+        self.clock.reboot(wall=self.clock.wall() + self.behind_s + off_s, synchronized=True)
+        for row in self.rows.values():
+            if row.timed:
+                row.born -= self.behind_s + off_s
+                row.due -= self.behind_s + off_s
+            row.timed = True
+        self.behind_s = 0.0
+        self.queue = CloudSyncQueue(self.path, clock=self.clock, durability="normal")
+
     def age_s(self, row: Known) -> float:
         return self.real - row.born
 
