@@ -98,12 +98,11 @@ def _agent(file: Path) -> dict[str, Any] | None:
 
 def _sentences(facts: dict[str, Any]) -> list[str]:
     """The status for a person."""
-    ledger, agent = facts["ledger"], facts["agent"]
-    went = (f"{name} {n}" for name, n in ledger.items() if n or name == "enqueued")
+    agent = facts["agent"]
     lines = [
         f"agent    {'running' if facts['running'] else 'not running'}",
         _queue(facts["queue"]),
-        f"ledger   {', '.join(went)}",
+        _books(facts["ledger"]),
     ]
     if agent:
         lines += [_link(agent["health"]), *_sensors(agent["sensors"])]
@@ -116,6 +115,14 @@ def _queue(queue: dict[str, Any]) -> str:
     oldest = f", the oldest for {queue['oldest_s']:.0f} s" if queue["oldest_s"] is not None else ""
     megabytes = f"{queue['size_bytes'] / 1e6:.1f} MB in {queue['path']}"
     return f"queue    {queue['depth']} waiting{f' ({kinds})' if kinds else ''}{oldest}; {megabytes}"
+
+
+def _books(ledger: dict[str, Any]) -> str:
+    """What is not zero, in words."""
+    counts = {name: n for name, n in ledger.items() if name != "corrupt_unknown"}
+    if ledger["corrupt_unknown"]:
+        counts["corrupt"] = f"{ledger['corrupt']} or more"
+    return f"ledger   {', '.join(f'{k} {n}' for k, n in counts.items() if n or k == 'enqueued')}"
 
 
 def _link(health: dict[str, Any]) -> str:

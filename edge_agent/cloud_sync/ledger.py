@@ -14,6 +14,8 @@ from edge_agent.cloud_sync import schema
 #: The counter of items flushed in a local day, and the setting of when the last flush was.
 ITEMS_DAY = "items_day"
 LAST_FLUSH = "last_flush_time"
+#: The setting that says that rows were lost uncounted.
+CORRUPT_UNKNOWN = "corrupt_unknown"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,13 +31,19 @@ class Ledger:
     dead: int
     exported: int
     discarded: int
+    #: lost to damage: what the last readable counters cannot account for
     corrupt: int
+    #: whether more was lost to damage, and nobody knows how much: the counters were not readable
+    corrupt_unknown: bool
     #: refused for want of room; these never were in the queue
     rejected: int
 
     @property
     def closes(self) -> bool:
-        """Whether the books agree: every row enqueued is in exactly one place."""
+        """Whether the books agree: every row enqueued is in exactly one place.
+
+        Of rows that damage took uncounted (`corrupt_unknown`) they know in neither column.
+        """
         left: int = sum(getattr(self, fate) for fate in schema.FATES)
         return self.enqueued == self.queued + left
 
@@ -56,7 +64,12 @@ def read(db: sqlite3.Connection) -> Ledger:
     base = int(setting(db, "sequence_base"))
     entries = dict(db.execute("SELECT entry, items FROM ledger").fetchall())
     queued = db.execute("SELECT count(*) FROM sync_queue").fetchone()[0]
-    return Ledger(enqueued=schema.sequence(db) - base, queued=queued, **entries)
+    return Ledger(
+        enqueued=schema.sequence(db) - base,
+        queued=queued,
+        corrupt_unknown=bool(setting(db, CORRUPT_UNKNOWN)),
+        **entries,
+    )
 
 
 def setting(db: sqlite3.Connection, name: str) -> float:

@@ -76,9 +76,11 @@ class Salvage:
         """Carry the old books over; what they cannot account for was lost to the damage."""
         rows, dead = _count(new, "sync_queue_brought"), _count(new, "dead_letters_brought")
         lost: int | None = None
+        uncounted = False
         with contextlib.suppress(sqlite3.Error, TypeError, ValueError):
             entries = dict(self._old.execute("SELECT entry, items FROM ledger").fetchall())
             base = int(ledger.setting(self._old, "sequence_base"))
+            uncounted = bool(ledger.setting(self._old, ledger.CORRUPT_UNKNOWN))
             gone = sum(int(entries[fate]) for fate in schema.FATES if fate != "dead")
             lost = max(0, schema.sequence(self._old) - base - gone - rows - dead)
             for entry in schema.ENTRIES:
@@ -86,6 +88,8 @@ class Salvage:
                     ledger.post(new, entry, int(entries[entry]))
             ledger.post(new, "corrupt", lost)
             _move_base(new, gone + lost)
+        if lost is None or uncounted:
+            ledger.set_setting(new, ledger.CORRUPT_UNKNOWN, 1)
         new.execute("DELETE FROM settings WHERE name LIKE 'salvage\\_%' ESCAPE '\\'")
         level = logging.ERROR if lost is None or lost else NOTICE
         told = "unknown" if lost is None else lost

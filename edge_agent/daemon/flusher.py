@@ -99,8 +99,9 @@ class Flusher:
         self._clock = clock
         self._say = say
         self._frozen: list[Batch] = []
-        #: verdicts that the queue has still to note, oldest first
-        self._owed: deque[Callable[[], object]] = deque()
+        #: what the queue has still to note, oldest first: no batch is frozen at a start, so that
+        #: nacked rows go back to their old places; and then verdicts
+        self._owed: deque[Callable[[], object]] = deque([queue.release_retries])
         #: why the file takes nothing; empty while it does
         self._trouble = ""
         #: whether this server has accepted an item: the witness

@@ -81,9 +81,6 @@ class Supervisor:
             QueueBusy: another agent, or a program's flush, owns the queue file.
         """
         with self._queue.flushing():
-            # Where the file cannot be used yet, they come when the delay they were given is over.
-            with contextlib.suppress(StoreError):
-                self._queue.release_retries()
             self._begin()
             while not self._stop_wanted():
                 self._tick()

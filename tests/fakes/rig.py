@@ -77,7 +77,8 @@ class Broken:
         self.refusals = 0
 
     def __getattr__(self, name: str) -> Any:
-        return functools.partial(self._call, name)
+        found = getattr(self._queue, name)
+        return functools.partial(self._call, name) if callable(found) else found
 
     def _call(self, name: str, *args: Any, **named: Any) -> Any:
         if name in self.methods:

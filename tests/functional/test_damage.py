@@ -16,6 +16,7 @@ from fakes.clock import FakeClock
 from edge_agent.cloud_sync import CloudSyncQueue, recovery
 from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.errors import StoreError
+from edge_agent.events import NOTICE
 from edge_agent.types import Submission
 
 ROWS = 3_000
@@ -196,6 +197,7 @@ def test_damaged_file_is_replaced_and_what_can_be_read_is_salvaged(
         shutil.copy(sound / f"q.db{part}", path.with_name(f"c.db{part}"))
     with CloudSyncQueue(path.with_name("c.db"), clock=clock) as queue:
         before, last = names(queue), queue.ledger().enqueued
+    caplog.set_level(NOTICE)
     spoil, fewest = KINDS[kind]
     spoil(path)
     with CloudSyncQueue(path, clock=clock, device_id="pi-7", unattended=True) as queue:
@@ -211,8 +213,10 @@ def test_damaged_file_is_replaced_and_what_can_be_read_is_salvaged(
         assert len(after) == len({number for _, number in after})
         assert queue.pending_count() == len(after)
         assert "store_damaged" in caplog.text
-        # Either the books say how many are gone, or the journal that nobody knows.
-        assert ledger.corrupt == len(before) - len(kept) or "lost=unknown" in caplog.text
+        # Books and journal say how many are gone, or both that nobody knows.
+        lost = "unknown" if ledger.corrupt_unknown else ledger.corrupt
+        assert lost in ("unknown", len(before) - len(kept))
+        assert f" lost={lost} " in caplog.text
         again = queue.enqueue({"fresh": True})
         assert again == first_new + 1
     assert len(list(path.parent.glob("q.db.corrupt-*Z"))) == 1
@@ -220,6 +224,19 @@ def test_damaged_file_is_replaced_and_what_can_be_read_is_salvaged(
         assert not queue.restless()
         assert names(queue).keys() >= kept
         assert queue.ledger().closes
+        assert queue.ledger().corrupt_unknown == ledger.corrupt_unknown
+
+
+def test_rows_lost_uncounted_stay_so_through_the_next_damage(path: Path, clock: FakeClock) -> None:
+    """What the second salvage can count does not make the first one's loss known."""
+    path.write_bytes(b"sensor,value\n" * 50)
+    with CloudSyncQueue(path, clock=clock, unattended=True) as queue:
+        salvage(queue)
+        assert queue.ledger().corrupt_unknown
+    too_new(path)
+    with CloudSyncQueue(path, clock=clock, unattended=True) as queue:
+        salvage(queue)
+        assert (queue.ledger().corrupt, queue.ledger().corrupt_unknown) == (0, True)
 
 
 def test_damage_met_while_running_is_told_once_and_healed_at_the_next_call(

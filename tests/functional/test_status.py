@@ -6,6 +6,8 @@ import json
 
 from fakes.processes import Site, command, until
 
+from edge_agent.cloud_sync import CloudSyncQueue
+
 CONFIG = """
 sensors:
   - {name: probe, type: simulated, interval: 100ms, base: 4, amplitude: 0}
@@ -44,3 +46,13 @@ def test_status_before_the_first_start_says_what_to_do(site: Site) -> None:
     assert ended.returncode == 1
     assert "does not exist yet; start the agent first" in ended.stderr
     assert not site.queue.exists()
+
+
+def test_status_of_a_queue_that_lost_rows_uncounted_says_so(site: Site) -> None:
+    """A 0 would say that none are missing."""
+    site.configure(CONFIG)
+    site.queue.write_bytes(b"sensor,value\n" * 50)
+    with CloudSyncQueue(site.queue, unattended=True) as queue:
+        queue.upkeep()
+    told = command("status", "--config", site.config).stdout
+    assert "ledger   enqueued 0, corrupt 0 or more\n" in told

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
-from fakes.rig import BASE_S, CAP_S, INTERVAL_S, Rig
+from fakes.rig import BASE_S, CAP_S, INTERVAL_S, Broken, Rig
 from fakes.server import (
     BUSY,
     DOWN,
@@ -337,3 +337,16 @@ def test_flusher_corrects_and_sends_in_turns_after_a_step(
     rig.run()
     assert len(rig.server.sent) == 20
     assert not rig.queue.restless()
+
+
+def test_flusher_whose_file_opens_late_still_puts_nacked_rows_back(rig: Rig) -> None:
+    """At a start no batch is frozen: they go in their old places, whenever the file is there."""
+    rig.put("old", "new", priority=Priority.ANOMALY)
+    rig.queue.nack([1], 3600.0)
+    rig.queue = Broken(rig.queue, "release_retries")  # type: ignore[assignment]
+    rig.flusher = rig.new_flusher(rig.server)
+    rig.run(60)
+    assert rig.server.sent == []
+    rig.queue.methods = ()  # type: ignore[attr-defined]
+    rig.run(60)
+    assert rig.server.values == ["old", "new"]
