@@ -84,14 +84,37 @@ def sensible(path: Path) -> Iterator[None]:
         ) from exc
 
 
+def check_emptied(path: Path) -> None:
+    """See, before SQLite begins a new one, whether the file is an old one that was emptied.
+
+    Raises:
+        StoreError: it is, for its log or files set aside are here (``SQLITE_CORRUPT``).
+
+    Source:
+        https://sqlite.org/src/file/src/pager.c, ``pagerOpenWalIfPresent``: the log of an empty file
+        is removed.
+    """
+    emptied = path.is_file() and path.stat().st_size == 0
+    if (not path.exists() and _was_left_open(path)) or (
+        emptied and (_was_left_open(path) or _set_aside(path))
+    ):
+        raise StoreError(
+            f"{path} is empty, and was not: its log or its former files are beside it; start the"
+            " agent, which saves what can be read, or move them away",
+            reason="SQLITE_CORRUPT",
+        )
+
+
 def check_log(path: Path) -> None:
     """See, before SQLite folds it into the file, whether the log is the file's own.
 
     Raises:
-        StoreError: it makes another file of it (``SQLITE_CORRUPT``).
+        StoreError: it is none, or makes another file of it (``SQLITE_CORRUPT``).
     """
-    if not _was_left_open(path) or not path.exists():
+    if not _was_left_open(path):
         return
+    if not salvage.is_log(path):
+        raise StoreError(f"{path}-wal is no log of SQLite's", reason="SQLITE_CORRUPT")
     without, within = (_reads(path, options) for options in ("immutable=1", "mode=ro"))
     if without and not within:
         raise StoreError(f"{path}-wal is another file's log", reason="SQLITE_CORRUPT")
@@ -159,6 +182,9 @@ def replace(path: Path, *, durability: str, wall_s: float, why: str) -> None:
     Raises:
         sqlite3.Error, OSError: there is no place for a fresh one; the damaged one stays.
     """
+    if not path.exists():
+        # Only its log is left, and that belongs to a file.
+        path.touch(mode=0o600)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall_s))
     aside = _free_name(path, stamp)
     fresh = _fresh_name(path)
@@ -172,15 +198,13 @@ def replace(path: Path, *, durability: str, wall_s: float, why: str) -> None:
             new.execute("COMMIT")
         # What stayed behind in its log would be lost when it is moved.
         new.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    for part in _PARTS:
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{part}").replace(f"{aside}{part}")
+    for old_file in _set_aside(path)[: 1 - MOST_KEPT]:
+        _remove(old_file)
+    _move(path, aside)
     fresh.replace(path)
     _log.error(
         event("store_damaged", reason=why, file=aside, do="nothing; what can be read is salvaged")
     )
-    for old_file in _set_aside(path)[:-MOST_KEPT]:
-        _remove(old_file)
 
 
 def drop_oldest(path: Path, *, but: Path | None) -> bool:
@@ -206,15 +230,27 @@ def finish_replacing(path: Path) -> None:
     if path.exists():
         _remove(fresh)
         return
+    with contextlib.closing(salvage.connect_reading(fresh, "immutable=1")) as db:
+        aside = _source(db, path) if salvage.has_rows(db) else None
+    if aside is None:
+        # Somebody else moved the file: the fresh one was not ready yet.
+        _remove(fresh)
+        return
     # The damaged file is gone from here; its log must not be taken for the fresh one's.
-    _remove(path)
+    _move(path, aside)
     fresh.replace(path)
 
 
 def unfinished(db: sqlite3.Connection, path: Path) -> Salvage | None:
     """The salvage that the file says is not done; None where there is none."""
+    source = _source(db, path)
+    return Salvage(db, source) if source else None
+
+
+def _source(db: sqlite3.Connection, path: Path) -> Path | None:
+    """The file that is to be salvaged into this one."""
     row = db.execute("SELECT value FROM settings WHERE name = ?", (salvage.SOURCE,)).fetchone()
-    return Salvage(db, path.with_name(row[0])) if row else None
+    return path.with_name(row[0]) if row else None
 
 
 def _inherit(new: sqlite3.Connection, old: sqlite3.Connection, wall_s: float) -> None:
@@ -242,7 +278,10 @@ def _fresh_name(path: Path) -> Path:
 def _set_aside(path: Path) -> list[Path]:
     """The damaged files that are kept, oldest first."""
     found = path.parent.glob(f"{path.name}.corrupt-*Z*")
-    return sorted(file for file in found if not file.name.endswith(("-wal", "-shm")))
+    # A directory that stood here is somebody's: it is moved away once, and never removed.
+    return sorted(
+        file for file in found if not file.name.endswith(("-wal", "-shm")) and not file.is_dir()
+    )
 
 
 def _free_name(path: Path, stamp: str) -> Path:
@@ -252,6 +291,13 @@ def _free_name(path: Path, stamp: str) -> Path:
         number += 1
         name = path.with_name(f"{path.name}.corrupt-{stamp}.{number}")
     return name
+
+
+def _move(path: Path, to: Path) -> None:
+    """Give a file with its log and shared memory another name; what is not there is done."""
+    for part in _PARTS:
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{part}").replace(f"{to}{part}")
 
 
 def _remove(path: Path) -> None:

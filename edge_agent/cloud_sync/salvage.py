@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ PAGE_BYTES = 4096
 MOST_BEHEADED_BYTES = 32 << 20
 #: Damaged places in a row after which the rest is given up: a broken root answers nothing at all.
 MOST_FAILURES = 20_000
+
+#: How a log begins, but for the byte that tells its byte order; and then its version.
+_LOG_MAGIC, _LOG_VERSION = b"\x37\x7f\x06", (3_007_000).to_bytes(4, "big")
 
 _log = logging.getLogger(__name__)
 #: Tables of rows, with the column in which each has its count in the new file's settings.
@@ -77,7 +81,7 @@ class Salvage:
         rows, dead = _count(new, "sync_queue_brought"), _count(new, "dead_letters_brought")
         lost: int | None = None
         uncounted = False
-        with contextlib.suppress(sqlite3.Error, TypeError, ValueError):
+        with contextlib.suppress(sqlite3.Error, TypeError, ValueError, KeyError):
             entries = dict(self._old.execute("SELECT entry, items FROM ledger").fetchall())
             base = int(ledger.setting(self._old, "sequence_base"))
             uncounted = bool(ledger.setting(self._old, ledger.CORRUPT_UNKNOWN))
@@ -88,11 +92,18 @@ class Salvage:
                     ledger.post(new, entry, int(entries[entry]))
             ledger.post(new, "corrupt", lost)
             _move_base(new, gone + lost)
-        if lost is None or uncounted:
+        unknown = lost is None or not is_log(self._source)
+        if unknown or uncounted:
             ledger.set_setting(new, ledger.CORRUPT_UNKNOWN, 1)
         new.execute("DELETE FROM settings WHERE name LIKE 'salvage\\_%' ESCAPE '\\'")
-        level = logging.ERROR if lost is None or lost else NOTICE
-        told = "unknown" if lost is None else lost
+        with contextlib.suppress(sqlite3.Error):
+            # It was itself still being filled from another: that one is next.
+            left = self._old.execute(
+                "SELECT name, value FROM settings WHERE name LIKE 'salvage\\_%' ESCAPE '\\'"
+            ).fetchall()
+            new.executemany("INSERT INTO settings VALUES (?, ?)", left)
+        level = logging.ERROR if unknown or lost else NOTICE
+        told = "unknown" if unknown else lost
         _log.log(level, event("salvaged", rows=rows, dead=dead, lost=told, file=self.source))
 
 
@@ -101,6 +112,11 @@ def open_damaged(path: Path) -> sqlite3.Connection:
 
     Never raises for what is in the file: of one that is no database nothing can be read.
     """
+    if not path.is_file():
+        return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    if path.stat().st_size == 0:
+        # With a page to it, if only of zeros, SQLite reads its log instead of removing it.
+        os.truncate(path, PAGE_BYTES)
     beheaded = True
     for options in ("mode=ro", "immutable=1"):
         db = connect_reading(path, options)
@@ -113,6 +129,23 @@ def open_damaged(path: Path) -> sqlite3.Connection:
     if beheaded and 2 * PAGE_BYTES <= path.stat().st_size <= MOST_BEHEADED_BYTES:
         db.deserialize(_with_a_head(path))
     return db
+
+
+def is_log(path: Path) -> bool:
+    """Whether a file's log is one that SQLite reads, or there is none.
+
+    SQLite takes one that it cannot read for none at all. So is one of zeros: its beginning was not
+    on the disk yet when the power went, and then nothing after it counts either.
+
+    Source:
+        https://sqlite.org/fileformat2.html#the_wal_file: magic number and version.
+    """
+    try:
+        with Path(f"{path}-wal").open("rb") as log:
+            head = log.read(8)
+    except FileNotFoundError:
+        return True
+    return not any(head) or (head[:3], head[4:]) == (_LOG_MAGIC, _LOG_VERSION)
 
 
 def connect_reading(path: Path, options: str) -> sqlite3.Connection:

@@ -233,7 +233,10 @@ class Store:
             return
         if done and salvage is not None:
             salvage.close()
-            self._salvage = None
+            with self.read() as db:
+                self._salvage = recovery.unfinished(db, self.path)
+            if self._salvage is not None:
+                self._connections.callback(self._salvage.close)
 
     def check_once(self) -> None:
         """Look over a file that was too large for it when it was opened; nobody waits for that.
@@ -340,6 +343,9 @@ class Store:
         self._salvage = None
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         recovery.finish_replacing(self.path)
+        recovery.check_emptied(self.path)
+        if self._unattended and self.path.is_dir():
+            raise StoreError(f"{self.path} is a directory", reason="SQLITE_NOTADB")
         with contextlib.ExitStack() as opened:
             check = doubtful or (self._unattended and recovery.wants_check(self.path))
             if self._unattended:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.clock import FakeClock
+from fakes.damage import ROWS
 from fakes.processes import Site
 from fakes.wire import PATH, Make
 from pytest_httpserver import HTTPServer
 
-from edge_agent.cloud_sync import HTTPCloudUploader
+from edge_agent.cloud_sync import CloudSyncQueue, HTTPCloudUploader
+from edge_agent.types import Submission
 
 
 @pytest.fixture
@@ -34,3 +38,34 @@ def make(httpserver: HTTPServer) -> Iterator[Make]:
             return uploader
 
         yield make_it
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with queued rows, delivered ones, dead letters and state; its log still beside it."""
+    site = tmp_path_factory.mktemp("sound")
+    with CloudSyncQueue(site / "w.db", clock=FakeClock(), device_id="pi-7") as queue:
+        queue.enqueue_many([Submission({"n": n, "pad": "x" * 80}) for n in range(ROWS - 10)])
+        queue.ack(list(range(1, 101)))
+        queue.dead_letter([101, 102, 103], "refused")
+        queue.memory.save("driver", {"total": 7})
+        queue._store.checkpoint()
+        queue.enqueue_many([Submission({"n": n, "late": True}) for n in range(10)])
+        for part in ("", "-wal"):
+            shutil.copy(f"{queue.path}{part}", site / f"q.db{part}")
+    return site
+
+
+@pytest.fixture
+def spoilt(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be spoilt: 2,897 rows, the last ten in the log alone."""
+    for part in ("", "-wal"):
+        shutil.copy(sound / f"q.db{part}", tmp_path / f"q.db{part}")
+    return tmp_path / "q.db"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    clock = FakeClock()
+    clock.advance(60)
+    return clock
