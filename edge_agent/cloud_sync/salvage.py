@@ -92,7 +92,7 @@ class Salvage:
                     ledger.post(new, entry, int(entries[entry]))
             ledger.post(new, "corrupt", lost)
             _move_base(new, gone + lost)
-        unknown = lost is None or not is_log(self._source)
+        unknown = lost is None or not is_log(self.source)
         if unknown or uncounted:
             ledger.set_setting(new, ledger.CORRUPT_UNKNOWN, 1)
         new.execute("DELETE FROM settings WHERE name LIKE 'salvage\\_%' ESCAPE '\\'")

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import faults, recovery, schema
+from edge_agent.cloud_sync.large_check import LargeCheck
 from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.cloud_sync.salvage import Salvage
 from edge_agent.errors import EdgeAgentError, QueueClosed, StoreError
@@ -76,6 +77,8 @@ class Store:
         self._suspect = "unopened"
         #: whether the file was too large to be checked when it was opened
         self._unchecked = False
+        #: the look over it, from its beginning until what it found is told
+        self._check: LargeCheck | None = None
         #: how far the file and its log may grow
         self.growth = schema.Growth()
         #: of commits that failed, and whose rows may be in the file all the same
@@ -239,21 +242,22 @@ class Store:
                 self._connections.callback(self._salvage.close)
 
     def check_once(self) -> None:
-        """Look over a file that was too large for it when it was opened; nobody waits for that.
+        """Have a file looked over that was too large for it when it was opened.
+
+        Returns at once; a later call tells what was found.
 
         Raises:
             StoreError: it is damaged; the next call that needs it sets it aside.
         """
-        if not self._unchecked:
-            return
-        self._unchecked = False
-        with self.beside() as db:
-            try:
-                recovery.check(db, self.path, thorough=False)
-                recovery.check_index(db, self.path)
-            except StoreError as exc:
-                self._suspect = exc.reason
-                raise
+        if self._unchecked:
+            self._unchecked = False
+            with self._translated():
+                self._check = LargeCheck(self.path)
+                self._connections.callback(self._check.stop)
+        elif self._check is not None and (damage := self._check.damage) is not None:
+            self._check = None
+            self._suspect = self._suspect or damage.reason
+            raise damage
 
     def log_bytes(self) -> int:
         """The size of the write-ahead log."""
@@ -321,7 +325,7 @@ class Store:
                     self._open(doubtful=doubtful)
                 elif self._unattended and recovery.is_damage(exc):
                     # A read error is reported as damage too: what is damaged is so twice.
-                    self._open_or_replace()
+                    self._replace(exc) if doubtful else self._open_or_replace()
                 else:
                     raise
             self._suspect = ""
@@ -332,15 +336,19 @@ class Store:
         except (sqlite3.Error, StoreError) as exc:
             if not recovery.is_damage(exc):
                 raise
-            now = self._clock.wall()
-            recovery.replace(self.path, durability=self._durability, wall_s=now, why=str(exc))
-            self._replaced()
-            self._open(doubtful=False)
+            self._replace(exc)
+
+    def _replace(self, exc: Exception) -> None:
+        """Open a fresh file in place of a damaged one."""
+        now = self._clock.wall()
+        recovery.replace(self.path, durability=self._durability, wall_s=now, why=str(exc))
+        self._replaced()
+        self._open(doubtful=False)
 
     def _open(self, *, doubtful: bool) -> None:
         """Two connections to a file that is whole; nothing stays open when it raises."""
         self._connections.close()
-        self._salvage = None
+        self._salvage = self._check = None
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         recovery.finish_replacing(self.path)
         recovery.check_emptied(self.path)

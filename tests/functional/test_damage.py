@@ -14,6 +14,7 @@ from fakes.clock import FakeClock
 from fakes.damage import KINDS, ROWS, folded, names, pages, salvage, too_new
 
 from edge_agent.cloud_sync import CloudSyncQueue, recovery
+from edge_agent.cloud_sync.large_check import LargeCheck
 from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.errors import StoreError
 from edge_agent.events import NOTICE
@@ -130,6 +131,8 @@ def test_large_file_is_checked_in_upkeep_instead(
     folded(spoilt)
     pages(spoilt, 50, 10, 0)
     with CloudSyncQueue(spoilt, clock=clock, unattended=True) as queue:
+        queue._store.check_once()
+        queue._store._check.join()
         with pytest.raises(StoreError, match="is damaged"):
             queue._store.check_once()
         assert queue.enqueue({}) > ROWS
@@ -159,3 +162,51 @@ def test_commit_that_failed_with_its_rows_in_the_file_is_taken_back(
         assert (queue.pending_count(), queue.ledger().enqueued) == (0, 0)
         assert queue.enqueue({"n": 1}) == 2
         assert queue.ledger().closes
+
+
+def test_large_file_is_looked_over_while_the_queue_s_locks_are_taken(
+    spoilt: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs none of them, and whoever began it has it told at a later call."""
+    monkeypatch.setattr(recovery, "SMALL_BYTES", 0)
+    folded(spoilt)
+    pages(spoilt, 50, 10, 0)
+    with CloudSyncQueue(spoilt, clock=clock, unattended=True) as queue:
+        store = queue._store
+        with store._write_lock, store._read_lock:
+            store._unchecked, check = False, LargeCheck(spoilt)
+            check.join()
+        assert check.damage is not None
+
+
+def test_large_file_is_looked_over_as_of_one_instant(
+    spoilt: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that comes meanwhile is in both of the counts that are compared, or in neither."""
+    counts: list[int] = []
+
+    def count(db: sqlite3.Connection, *_: object, **__: object) -> None:
+        for _ in range(2):
+            counts.append(db.execute("SELECT count(*) FROM sync_queue").fetchone()[0])
+            queue.enqueue({})
+
+    with CloudSyncQueue(spoilt, clock=clock) as queue:
+        monkeypatch.setattr(recovery, "check", count)
+        LargeCheck(spoilt).join()
+        assert counts == [2_897, 2_897]
+
+
+def test_queue_that_is_closed_leaves_the_look_over_alone(
+    spoilt: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends by itself, and keeps nothing open."""
+    monkeypatch.setattr(recovery, "SMALL_BYTES", 0)
+    folded(spoilt)
+    with CloudSyncQueue(spoilt, clock=clock, unattended=True) as queue:
+        queue._store.check_once()
+        check = queue._store._check
+        assert check is not None
+    check.join()
+    assert check.damage is None
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        check._db.execute("SELECT 1")
