@@ -71,10 +71,13 @@ class FlusherLock:
     def _acquired(self) -> int:
         """The lock file, opened and locked."""
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as exc:
             raise StoreError(
-                f"{self._path}: {exc.strerror}; this user must be able to write it", reason="OS"
+                f"{self._path}: {exc.strerror}; see that this user may write it and that the disk"
+                " is not read-only",
+                reason="OS",
             ) from exc
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,4 +87,11 @@ class FlusherLock:
                 f"{self._path} is held by another flusher (a running agent?); "
                 "stop it first, or let it do the sending"
             ) from None
+        except OSError as exc:
+            os.close(handle)
+            raise StoreError(
+                f"{self._path}: {exc.strerror}; its file system has no locks (flock), without which"
+                " two would send the same: put the queue on a disk of this machine",
+                reason="OS",
+            ) from exc
         return handle

@@ -122,3 +122,18 @@ def test_calls_that_fail_for_a_while_lose_no_returned_id(
             check(path, told)
     assert seen, f"the work never called {call}"
     note(f"{call} EIO, ten in a row", seen)
+
+
+@pytest.mark.parametrize("error", ["EROFS", "EACCES"])
+def test_file_that_may_not_be_opened_at_the_start_is_written_when_it_may(
+    error: str, tmp_path: Path
+) -> None:
+    """A card mounted read-only, a directory that is another's: the agent is up all the same."""
+    path = tmp_path / "q.db"
+    fault = ["-P", str(path), "-e", f"inject=openat:error={error}:when=1..12"]
+    work = ["strace", "-o", "/dev/null", *fault, sys.executable, "-c", WORK, str(path)]
+    done = subprocess.run(work, check=True, timeout=60, capture_output=True, text=True)
+    told, refused = json.loads(done.stdout)
+    assert set(refused) <= {"OS", "SQLITE_CANTOPEN", "SQLITE_READONLY"}
+    assert len(refused) > 1
+    assert list(told.values()) == [1, 2, 3, 4, 5]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import stat
@@ -303,3 +304,66 @@ def test_opening_a_finished_file_writes_nothing(queue: CloudSyncQueue) -> None:
 
 def _fail(*_: object) -> None:
     raise ZeroDivisionError
+
+
+def linked_to_nowhere(path: Path) -> None:
+    path.symlink_to(path.parent.parent / "nowhere" / "q.db")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend"),
+    [(under_a_file, lambda path: path.parent.unlink()), (linked_to_nowhere, Path.unlink)],
+)
+def test_unattended_file_that_cannot_be_made_yet_is_tried_at_each_call(
+    tmp_path: Path, spoil: Any, mend: Any
+) -> None:
+    """The agent runs on, and needs no restart when somebody has mended the place."""
+    path = tmp_path / "state" / "q.db"
+    path.parent.mkdir()
+    spoil(path)
+    with CloudSyncQueue(path, unattended=True) as queue, queue.flushing():
+        for call in (queue.pending_count, queue.dequeue, lambda: queue.enqueue({})):
+            with pytest.raises(StoreError, match=r"let this user|see that"):
+                call()
+        mend(path)
+        assert queue.enqueue({}) == 1
+        assert queue.pending_count() == 1
+
+
+def test_second_of_two_agents_that_began_without_a_place_is_refused_with_a_sentence(
+    tmp_path: Path,
+) -> None:
+    """Neither could lock at its start; who writes first has the lock until he ends."""
+    path = tmp_path / "state" / "q.db"
+    path.parent.write_text("x")
+    with (
+        CloudSyncQueue(path, unattended=True) as first,
+        CloudSyncQueue(path, unattended=True) as second,
+        second.flushing(),
+    ):
+        with first.flushing():
+            path.parent.unlink()
+            first.enqueue({})
+            with pytest.raises(StoreError, match="held by another flusher"):
+                second.enqueue({})
+            assert second.pending_count() == 1
+        assert second.enqueue({}) == 2
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_file_system_without_locks_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, patient: bool
+) -> None:
+    """At the start, or, where nobody is there, at each write; nothing stays open."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    with CloudSyncQueue(tmp_path / "q.db", unattended=patient) as queue:
+        monkeypatch.setattr("fcntl.flock", no_locks)
+        with (
+            pytest.raises(StoreError, match=r"has no locks .* a disk of this machine"),
+            queue.flushing(),
+        ):
+            queue.enqueue({})
+        assert not [name for name in open_files() if name.endswith(".lock")]
