@@ -23,7 +23,7 @@ from edge_agent.events import NOTICE, event
 SOURCE = "salvage_from"
 #: Rows read by one statement, and reads in one slice (those that find a damaged place count too).
 STEP_ROWS = 500
-SLICE_READS = 1_000
+SLICE_READS = 200
 #: SQLite's page, and the largest file that is read into memory to be given a new first one.
 PAGE_BYTES = 4096
 MOST_BEHEADED_BYTES = 32 << 20

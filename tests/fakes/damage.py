@@ -167,7 +167,7 @@ def names(queue: CloudSyncQueue) -> dict[tuple[str, int], object]:
 def salvage(queue: CloudSyncQueue) -> None:
     """Upkeep until all is brought over."""
     for _ in range(2_000):
-        if not queue.salvaging():
+        if not queue.restless():
             return
         queue.upkeep()
         assert queue.ledger().closes

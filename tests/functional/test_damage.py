@@ -28,6 +28,17 @@ def table() -> Iterator[list[str]]:
     print("\n".join(lines))  # noqa: T201  # what it is for
 
 
+def tried_again(queue: CloudSyncQueue) -> tuple[int, list[str]]:
+    """The id of a new row, and what its caller was told before he got it."""
+    saw: list[str] = []
+    while len(saw) < 5:
+        try:
+            return queue.enqueue({"fresh": True}), saw
+        except StoreError as exc:
+            saw.append(exc.reason)
+    pytest.fail(f"collection does not go on: {saw}")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_file_is_replaced_and_what_can_be_read_is_salvaged(
     kind: str,
@@ -48,8 +59,9 @@ def test_damaged_file_is_replaced_and_what_can_be_read_is_salvaged(
     spoil(spoilt)
     began = time.monotonic()
     with CloudSyncQueue(spoilt, clock=clock, device_id="pi-7", unattended=True) as queue:
-        first_new = queue.enqueue({"fresh": True})
+        first_new, saw = tried_again(queue)
         pause_s = time.monotonic() - began
+        assert len(saw) <= 1
         assert first_new > last
         salvage(queue)
         salvage_s = time.monotonic() - began - pause_s
@@ -67,7 +79,8 @@ def test_damaged_file_is_replaced_and_what_can_be_read_is_salvaged(
         assert lost in ("unknown", len(before) - len(kept))
         assert f" lost={lost} " in caplog.text
         table.append(
-            f"{kind:25}{'nothing':>12}{len(kept):7}{lost:>9}{pause_s:8.3f} s{salvage_s:8.3f} s"
+            f"{kind:25}{', '.join(saw) or 'nothing':>12}{len(kept):7}{lost:>9}"
+            f"{pause_s:8.3f} s{salvage_s:8.3f} s"
         )
         again = queue.enqueue({"fresh": True})
         assert again == first_new + 1

@@ -24,7 +24,7 @@ def test_damage_in_the_middle_of_a_salvage_ends_neither(spoilt: Path, clock: Fak
         with CloudSyncQueue(spoilt, clock=clock, unattended=True) as queue:
             queue.enqueue({"turn": turn})
             queue.upkeep()
-            assert queue.salvaging()
+            assert queue.restless()
     with CloudSyncQueue(spoilt, clock=clock, unattended=True) as queue:
         salvage(queue)
         assert queue.pending_count() == 2_899
@@ -120,7 +120,7 @@ def again(what):
 told = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 with CloudSyncQueue(sys.argv[1], unattended=True, clock=FakeClock()) as queue:
     os.write(told, b"%d\\n" % again(lambda: queue.enqueue({"fresh": True})))
-    while queue.salvaging():
+    while queue.restless():
         again(queue.upkeep)
 """
 

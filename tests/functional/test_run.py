@@ -151,13 +151,13 @@ def test_second_agent_on_one_queue_refuses_with_a_sentence(site: Site) -> None:
     assert agent.end() == 0
 
 
-def test_agent_on_a_path_that_is_no_file_waits_and_stores_when_it_heals(site: Site) -> None:
+def test_agent_on_a_path_that_leads_nowhere_waits_and_stores_when_it_heals(site: Site) -> None:
     """No crash loop: readings wait in memory, it is said once, and written when it can be."""
     site.configure(STORE_ONLY)
-    site.queue.mkdir()
+    site.queue.symlink_to(site.directory / "nowhere" / "q.db")
     agent = site.agent()
     assert str(site.queue) in agent.wait_for("store_degraded reason=")
-    site.queue.rmdir()
+    site.queue.unlink()
     agent.wait_for("store_recovered dropped=0")
     assert agent.end() == 0
     assert sum("store_degraded reason=" in line for line in agent.lines) == 1
