@@ -26,7 +26,7 @@ def stats(db: sqlite3.Connection) -> dict[str, Any]:
     """The documented statistics; reads every row."""
     names = ("depth", "oldest_item_timestamp", "total_retries", "retrying_items")
     counted = db.execute(
-        "SELECT count(*), min(created_at), coalesce(sum(retry_count), 0),"
+        f"SELECT count(*), min(created_at + {correction.shift(db)}), coalesce(sum(retry_count), 0),"
         " coalesce(sum(retry_count > 0), 0) FROM sync_queue"
     ).fetchone()
     return dict(zip(names, counted, strict=True))
@@ -59,12 +59,12 @@ def _born(db: sqlite3.Connection, direction: str) -> float | None:
 
 def waiting(db: sqlite3.Connection, now: float) -> int:
     """Rows whose next try is still to come."""
+    # From where the first of them can stand: on the index, and nothing uncorrected is passed over.
+    query = (
+        "SELECT count(*) FROM sync_queue WHERE priority = ? AND next_retry_at > ?"
+        f" AND next_retry_at + {correction.shift(db)} > ?"
+    )
+    first = now - correction.longest_shift(db)
     return sum(
-        int(
-            db.execute(
-                "SELECT count(*) FROM sync_queue WHERE priority = ? AND next_retry_at > ?",
-                (priority.value, now),
-            ).fetchone()[0]
-        )
-        for priority in Priority
+        int(db.execute(query, (priority.value, first, now)).fetchone()[0]) for priority in Priority
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Set as AbstractSet
 
@@ -113,8 +114,14 @@ class Housekeeping(Inspection):
 
     def _go_on(self, db: sqlite3.Connection) -> None:
         """Go on with the time where a file that was just opened stands."""
-        former = timeline.former(db, self._clock.boot_id())
+        boot_id = self._clock.boot_id()
+        former = timeline.former(db, boot_id)
         self._time.begin_after(census.newest(db), former)
+        # At once: a boot that stores nothing may see the clock set, and end before it is booked.
+        # A file that cannot be written now can still be read and sent; the next write keeps it.
+        if former is None:
+            with contextlib.suppress(sqlite3.OperationalError):
+                timeline.keep(db, boot_id, self._time.standing())
 
     def _book(self, db: sqlite3.Connection) -> None:
         """Book the steps that nobody has fetched yet, if that was not done before."""

@@ -143,11 +143,17 @@ def put_off(db: sqlite3.Connection, ids: Sequence[int], due: float) -> int:
 
 def bury(db: sqlite3.Connection, ids: Sequence[int], now: float, reason: str) -> int:
     """Move rows to the dead letters, with the answer that condemned them; returns how many."""
+    # As they would have been sent: what a step has still to move is not moved there any more.
+    shift, corrections = correction.shift(db), correction.Corrections(db)
     for where, numbers in _slices(ids):
-        db.execute(
-            "INSERT INTO dead_letters SELECT id, payload, priority, created_at, ttl_seconds,"
-            f" retry_count, ?, ? FROM sync_queue WHERE {where}",
-            (now, reason, *numbers),
+        found = db.execute(
+            f"SELECT id, payload, priority, created_at + {shift}, ttl_seconds, retry_count"
+            f" FROM sync_queue WHERE {where}",
+            numbers,
+        ).fetchall()
+        db.executemany(
+            "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(n, corrections.payload(n, text), *rest, now, reason) for n, text, *rest in found],
         )
     return remove(db, ids, "dead")
 

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from edge_agent.cloud_sync import gaps, ledger, rows
+from edge_agent.cloud_sync import correction, gaps, ledger, rows
 from edge_agent.cloud_sync.thinning import periodic
 from edge_agent.types import Priority
 
@@ -27,9 +27,10 @@ _ROW_BYTES = 1 << 10
 _LOOK_BYTES = 4 << 20
 
 _NEXT = """
-SELECT id, payload, created_at, next_retry_at FROM sync_queue
+SELECT id, payload, created_at + {shift}, next_retry_at FROM sync_queue
 WHERE priority = ? AND (next_retry_at, id) > (?, ?) ORDER BY next_retry_at, id LIMIT ?
 """
+_NEWEST = "SELECT created_at, id FROM sync_queue ORDER BY id DESC LIMIT 1"
 _START = (-1.0, 0)
 _DEAD_BYTES = "SELECT coalesce(sum(length(payload) + length(reason) + 64), 0) FROM dead_letters"
 _OLDEST_DEAD = """
@@ -43,6 +44,7 @@ class _Row(NamedTuple):
     id: int
     payload: str
     created_at: float
+    #: as stored: a place in the index
     next_retry_at: float
 
 
@@ -56,7 +58,7 @@ class Shedder:
 
     def logs(self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]) -> int:
         """Shed the oldest logs; returns how many rows went."""
-        gone = _shed(db, _next(db, Priority.LOGS, _START, most + len(spare)), spare)
+        gone = _shed_oldest(db, Priority.LOGS, most, spare)
         if gone:
             self._packed_to = 0
         return gone
@@ -70,17 +72,17 @@ class Shedder:
         gone = self.logs(db, most, spare)
         if gone:
             return gone, True
-        looked, gone = self._polled(db, most, spare)
-        if looked:
+        further, gone = self._polled(db, most, spare)
+        if further or gone:
             return gone, True
-        gone = _shed(db, _next(db, Priority.TELEMETRY, _START, most + len(spare)), spare)
+        gone = _shed_oldest(db, Priority.TELEMETRY, most, spare)
         if gone:
             self._packed_to = 0
             return gone, True
         if self._pack(db, most):
             return 0, True
         for priority in (Priority.ANOMALY, Priority.CRITICAL):
-            gone = _shed(db, _next(db, priority, _START, most + len(spare)), spare)
+            gone = _shed_oldest(db, priority, most, spare)
             if gone:
                 return gone, True
         return 0, False
@@ -93,15 +95,18 @@ class Shedder:
 
     def _polled(
         self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]
-    ) -> tuple[int, int]:
-        """Shed telemetry read at intervals; returns how many rows were looked at and went."""
+    ) -> tuple[bool, int]:
+        """Shed telemetry read at intervals; returns whether it got any further, how many went."""
         looked = _next(db, Priority.TELEMETRY, self._passed, most, _LOOK_BYTES)
-        going = [row for row in looked if periodic(json.loads(row.payload))]
+        if not looked:
+            return False, 0
+        # Never past the newest row: one put off for an hour must not hide an hour of new ones.
+        place = min((looked[-1].next_retry_at, looked[-1].id), db.execute(_NEWEST).fetchone())
+        passed, self._passed = self._passed, max(self._passed, place)
+        going = [row for row in looked if row.id not in spare and periodic(json.loads(row.payload))]
         if going:
             self._packed_to = 0
-        if looked:
-            self._passed = (looked[-1].next_retry_at, looked[-1].id)
-        return len(looked), _shed(db, going, spare)
+        return self._passed > passed, _shed(db, going)
 
 
 def shed_dead_letters(db: sqlite3.Connection, most_bytes: int) -> int:
@@ -124,13 +129,24 @@ def _next(
     most_bytes: int = 0,
 ) -> list[_Row]:
     """The oldest rows of a priority beyond a place in its index."""
-    found = db.execute(_NEXT, (priority.value, *after, most))
-    return [_Row(*row) for row in rows.up_to_bytes(found, most_bytes or most * _ROW_BYTES)]
+    query, corrections = _NEXT.format(shift=correction.shift(db)), correction.Corrections(db)
+    found = db.execute(query, (priority.value, *after, most))
+    return [
+        _Row(number, corrections.payload(number, text), *rest)
+        for number, text, *rest in rows.up_to_bytes(found, most_bytes or most * _ROW_BYTES)
+    ]
 
 
-def _shed(db: sqlite3.Connection, found: list[_Row], spare: AbstractSet[int]) -> int:
+def _shed_oldest(
+    db: sqlite3.Connection, priority: Priority, most: int, spare: AbstractSet[int]
+) -> int:
+    """Shed the oldest rows of a priority; returns how many went."""
+    found = _next(db, priority, _START, most + len(spare))
+    return _shed(db, [row for row in found if row.id not in spare][:most])
+
+
+def _shed(db: sqlite3.Connection, going: list[_Row]) -> int:
     """Delete rows, and note the gaps they leave."""
-    going = [row for row in found if row.id not in spare]
     # First they leave: on a disk without room the gaps are noted in pages that they free.
     gone = rows.remove(db, [row.id for row in going], "shed") if going else 0
     gaps.note(db, [gaps.of_payload(row.payload, row.created_at, "shed") for row in going])

@@ -14,6 +14,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from edge_agent.cloud_sync import gaps, ledger, rows
+from edge_agent.cloud_sync.correction import Corrections
 from edge_agent.cloud_sync.gaps import Gap
 from edge_agent.cloud_sync.store import Store
 
@@ -36,9 +37,10 @@ _MARKS = {"alarm", "from", "to", "why", "sensor"}
 
 
 class _Stored(NamedTuple):
-    """A row with its payload decoded."""
+    """A row as it is stored, and its payload decoded."""
 
     id: int
+    text: str
     payload: dict[str, Any]
     created_at: float
     ttl_seconds: int
@@ -71,7 +73,7 @@ def thin(store: Store, spare: AbstractSet[int]) -> tuple[int, bool]:
         start = int(ledger.setting(db, _THINNED_TO))
         end = db.execute(_END, (start, STRETCH_ROWS)).fetchone()[0]
         found = db.execute(_STRETCH, (start, end or start)).fetchall()
-    pairs = _pairs([_Stored(n, json.loads(text), *rest) for n, text, *rest in found], spare)
+    pairs = _pairs([_Stored(n, text, json.loads(text), *rest) for n, text, *rest in found], spare)
 
     def merge(db: sqlite3.Connection) -> int:
         ledger.set_setting(db, _THINNED_TO, end or 0)
@@ -102,8 +104,8 @@ def _merge(db: sqlite3.Connection, pairs: list[tuple[_Stored, _Stored]]) -> int:
     rows.delete(db, ids)
     # In order of their ids, which fills page after page.
     rows.restore(db, sorted(_survivor(*pair) for pair in pairs))
-    times = [(gone.payload["sensor_name"], gone.payload["timestamp"]) for _, gone in pairs]
-    gaps.note(db, [Gap(name, "thinned", 1, at, at) for name, at in times])
+    corrections = Corrections(db)
+    gaps.note(db, [_gap(gone, corrections) for _, gone in pairs])
     ledger.post(db, "thinned", len(pairs))
     return len(pairs)
 
@@ -114,6 +116,13 @@ def _survivor(kept: _Stored, gone: _Stored) -> tuple[int, str, int, float, int, 
     metadata = {**kept.payload["metadata"], "thinned": stands_for}
     text = json.dumps({**kept.payload, "metadata": metadata}, separators=(",", ":"))
     return (kept.id, text, 3, kept.created_at, kept.ttl_seconds, kept.next_retry_at)
+
+
+def _gap(gone: _Stored, corrections: Corrections) -> Gap:
+    """What is missing without a row, at the time that it would have been sent with."""
+    text = corrections.payload(gone.id, gone.text)
+    payload = gone.payload if text is gone.text else json.loads(text)
+    return Gap(payload["sensor_name"], "thinned", 1, payload["timestamp"], payload["timestamp"])
 
 
 def _thinned(row: _Stored) -> int:

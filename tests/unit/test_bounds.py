@@ -14,6 +14,7 @@ from fakes.clock import FakeClock
 
 from edge_agent.cloud_sync import CloudSyncQueue, Priority
 from edge_agent.cloud_sync.gaps import Gap
+from edge_agent.cloud_sync.shedding import Shedder
 from edge_agent.cloud_sync.thinning import periodic
 from edge_agent.errors import QueueFull
 from edge_agent.types import SensorReading, Submission
@@ -177,6 +178,36 @@ def test_bounds_sheds_anomalies_then_critical_when_nothing_else_is_left(open_que
     assert ids == list(range(20_000 - len(ids) + 1, 20_001))
     assert occupied(queue) <= MAX_BYTES
     assert queue.ledger().closes
+
+
+def test_shedding_takes_new_readings_before_events_though_an_old_one_is_put_off(
+    open_queue: Open,
+) -> None:
+    """Looking past a row that waits for an hour must not skip what is queued in that hour."""
+    queue, shedder = open_queue("shed"), Shedder()
+
+    def shed_one() -> set[int]:
+        with queue._store.write() as db:
+            shedder.any(db, 1, frozenset())
+        return {item.id for item in queue.dequeue(10)}
+
+    queue.enqueue_many(readings(0, 2) + readings(0, 1, alarm="entered"))
+    queue.nack([1], 3_600.0)
+    # The neighbour, then a look past the event, then the one that waits.
+    assert [shed_one() for _ in range(3)] == [{3}] * 3
+    assert queue.ledger().shed == 2
+    queue.enqueue_many(readings(2, 1))
+    assert shed_one() == {3}
+
+
+def test_shedding_takes_no_more_for_what_it_spares(open_queue: Open) -> None:
+    """Rows on their way elsewhere in the queue do not lengthen the slice."""
+    queue = open_queue("shed")
+    logs = queue.enqueue_many([Submission({"n": n}, Priority.LOGS) for n in range(20)])
+    spare = set(queue.enqueue_many(readings(0, 10)))
+    with queue._store.write() as db:
+        assert Shedder().logs(db, 2, {*spare, logs[0]}) == 2
+    assert {item.id for item in queue.dequeue(100)} == {*spare, *logs} - set(logs[1:3])
 
 
 def test_bounds_spare_what_is_on_its_way(open_queue: Open) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,17 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.told import Told
 
-from edge_agent.cloud_sync import correction
+from edge_agent.cloud_sync import correction, shedding, thinning
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.daemon.pending import Pending
-from edge_agent.types import Submission
+from edge_agent.types import Priority, Submission
 
 DAY_S = 86_400.0
 STEP_S = 3 * DAY_S
 
 
 def reading(at: float, **metadata: Any) -> dict[str, Any]:
-    return {"sensor_name": "t", "timestamp": at, "metadata": {"clock": "unsynced", **metadata}}
+    return {"sensor_name": "t", "timestamp": at, "metadata": {"clock": "unsynced"} | metadata}
 
 
 @pytest.fixture
@@ -217,6 +218,72 @@ def test_nack_of_an_uncorrected_row_is_due_in_time(path: Path, clock: FakeClock)
         clock.advance(60)
         assert len(seen(queue)) == 1
         queue.upkeep()
+        assert len(seen(queue)) == 1
+
+
+def test_statistics_and_dead_letters_count_in_corrected_times(path: Path, clock: FakeClock) -> None:
+    """What a step has still to move is told, and set aside, as if it had moved."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        born = clock.wall()
+        queue.enqueue_many([Submission(reading(born)), Submission(reading(born))])
+        clock.step(STEP_S)
+        queue.nack([1], 60)
+        assert queue.backed_off() == 1
+        assert queue.get_stats()["oldest_item_timestamp"] == born + STEP_S
+        queue.dead_letter([2], "HTTP 400")
+    (dead,) = stored(path, "SELECT created_at, payload FROM dead_letters")
+    assert dead[0] == born + STEP_S
+    assert json.loads(dead[1]) == reading(born + STEP_S, clock="corrected")
+
+
+def test_gaps_are_told_in_corrected_times(path: Path, clock: FakeClock) -> None:
+    """Of what was shed or thinned between a step and its rewriting."""
+    sent = {"value": 1.5, "unit": "celsius"}
+    with CloudSyncQueue(path, clock=clock) as queue:
+        right = clock.wall() + STEP_S
+        queue.enqueue_many([Submission(reading(clock.wall()) | sent)] * 3)
+        queue.enqueue_many([Submission({"x": n}, Priority.LOGS) for n in range(2)])
+        clock.step(STEP_S)
+        queue.tick()
+        with queue._store.write() as db:
+            shedding.Shedder().logs(db, 2, frozenset())
+        assert thinning.thin(queue._store, frozenset())[0] == 1
+        with queue._store.write() as db:
+            shedding.Shedder().any(db, 1, frozenset())
+    assert stored(path, "SELECT * FROM gaps ORDER BY sensor, why") == [
+        ("t", "shed", 1, right, right),
+        ("t", "thinned", 1, right, right),
+        ("unknown", "shed", 2, right, right),
+    ]
+
+
+def test_step_unbooked_at_a_kill_is_found_by_a_boot_that_stored_nothing(
+    path: Path, clock: FakeClock
+) -> None:
+    """Rows of an earlier boot keep their age, whenever the step becomes known to the file."""
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue(reading(clock.wall()), ttl_seconds=100)
+    clock.reboot()
+    with CloudSyncQueue(path, clock=clock) as queue:
+        clock.step(STEP_S)
+        assert queue.now() == clock.wall()
+    with CloudSyncQueue(path, clock=clock) as queue:
+        assert [age for *_, age in seen(queue)] == [0.0]
+
+
+def test_first_opening_of_a_boot_needs_no_room_to_write(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card filled by somebody else is still read from, and what stands there sent."""
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with CloudSyncQueue(path, clock=clock) as queue:
+        queue.enqueue(reading(clock.wall()))
+    clock.reboot()
+    monkeypatch.setattr("edge_agent.cloud_sync.timeline.keep", full)
+    with CloudSyncQueue(path, clock=clock) as queue:
         assert len(seen(queue)) == 1
 
 
