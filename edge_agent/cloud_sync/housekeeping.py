@@ -12,6 +12,7 @@ from edge_agent.cloud_sync.inspection import Inspection
 from edge_agent.cloud_sync.retention import Expiry
 from edge_agent.cloud_sync.selection import Floors
 from edge_agent.cloud_sync.timeline import QueueTime, Step
+from edge_agent.errors import StoreError
 
 
 class Housekeeping(Inspection):
@@ -121,7 +122,11 @@ class Housekeeping(Inspection):
         # A file that cannot be written now can still be read and sent; the next write keeps it.
         if former is None:
             with contextlib.suppress(sqlite3.OperationalError):
-                timeline.keep(db, boot_id, self._time.standing())
+                db.execute("BEGIN IMMEDIATE")
+                with db:
+                    timeline.record_opening(db, self._time, boot_id)
+                    timeline.keep(db, boot_id, self._time.standing())
+                self._time.opening_s = None
 
     def _book(self, db: sqlite3.Connection) -> None:
         """Book the steps that nobody has fetched yet, if that was not done before."""
@@ -131,10 +136,20 @@ class Housekeeping(Inspection):
             timeline.record(db, step, boot_id=boot_id)
         timeline.keep(db, boot_id, standing)
 
-    def _settled(self) -> float:
-        """Queue time for reading rows: with every step that moved it booked before they are."""
+    def _settled(self, *, to_look: bool = False) -> float:
+        """Queue time for reading rows: with every step that moved it booked before they are.
+
+        Args:
+            to_look: nothing is going to expire. So it does no harm if the opening of this boot
+                cannot be booked: rows that look too old are not sent yet, and stay.
+        """
         now, seen = self.now(), self._time.seen
         if seen != self._booked or self._time.opening_s is not None:
-            self._store.change(self._book)
-            self._booked, self._time.opening_s = seen, None
+            try:
+                self._store.change(self._book)
+            except StoreError:
+                if not to_look or seen != self._booked:
+                    raise
+            else:
+                self._booked, self._time.opening_s = seen, None
         return now

@@ -187,7 +187,7 @@ class CloudSyncQueue(Care):
         Returns:
             by priority, then in the order they were queued; empty when there is nothing to send.
         """
-        now = self._settled()
+        now = self._settled(to_look=True)
         with self._store.read() as db:
             found = selection.eligible(db, now, batch_size, floors=self._floors)
         return [decoded(row) for row in found]
@@ -207,7 +207,7 @@ class CloudSyncQueue(Care):
             critical_only: leave all other priorities alone.
         """
         priorities = (Priority.CRITICAL,) if critical_only else tuple(Priority)
-        now = self._settled()
+        now = self._settled(to_look=True)
         self._chosen = self._booked
         with self._store.read() as db:
             batch = selection.next_batch(
@@ -218,7 +218,7 @@ class CloudSyncQueue(Care):
 
     def all_batches(self) -> list[Batch]:
         """Everything that may be sent now, a batch for each ``queue_id``; all of it in memory."""
-        now = self._settled()
+        now = self._settled(to_look=True)
         self._chosen = self._booked
         with self._store.read() as db:
             return selection.all_batches(db, now)

@@ -37,7 +37,7 @@ _PATCHES = [
     (correction, "_SLICES", 1),
     (gaps, "MOST_AT_ONCE", 2),
     (retention, "SLICE_ROWS", 3),
-    (retention, "_LOOK_ROWS", 4),
+    (retention, "LOOK_ROWS", 4),
     (rows, "_IDS_A_STATEMENT", 2),
     (shedding, "SLICE_ROWS", 3),
     (shedding, "EMERGENCY_ROWS", 2),

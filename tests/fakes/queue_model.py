@@ -239,6 +239,9 @@ class Model:
             rows = self.books.rows
             newest = rows[max(rows)].born if rows else 0.0
             self._ahead_s = max(self._offset_s, newest - monotonic)
+            # Nobody knows how long the power was off: rows never timed keep their age.
+            if rows and self.clock.wall() - newest > 1.0:
+                self._correct(self.clock.wall() - newest, 0.0)
 
     def look(self) -> None:
         """The queue looks at the clock: the boot's first step moves queue time and old rows."""
@@ -353,11 +356,11 @@ def moved(payload: Mapping[str, Any], wall_s: float) -> Mapping[str, Any]:
 
 
 def _corrected(number: int, steps: Sequence[Any], stored: Row) -> Row:
-    """A stored row with the one step that has still to move it."""
+    """A stored row with the steps that have still to move it."""
     for _, _, _, first, last, boot_first, jump_s, wall_s, excepted, done_to in steps:
         if first <= number < (last + 1 if done_to is None else done_to):
             ours = number >= boot_first and number not in json.loads(excepted)
-            return dataclasses.replace(
+            stored = dataclasses.replace(
                 stored,
                 payload=moved(stored.payload, wall_s) if ours else stored.payload,
                 born=stored.born + jump_s,

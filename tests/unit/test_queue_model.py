@@ -15,7 +15,7 @@ from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from edge_agent.cloud_sync import CloudSyncQueue, Priority, gaps, retention, shedding
+from edge_agent.cloud_sync import CloudSyncQueue, Priority, bounds, gaps, retention, shedding
 from edge_agent.errors import PayloadError, QueueFull
 from edge_agent.types import Submission
 
@@ -115,7 +115,8 @@ class QueueMachine(RuleBasedStateMachine):
         else:
             fresh = range(before.given + 1, before.given + 1 + len(new))
             books = self.model.room_was_made(seen, fresh) if full else before.copy()
-            assert len(before.rows.keys() - seen.rows.keys()) <= 4 * shedding.EMERGENCY_ROWS
+            most = bounds._MOST_EMERGENCIES * shedding.EMERGENCY_ROWS
+            assert len(before.rows.keys() - seen.rows.keys()) <= most
             assert got in (LOST, books.insert(new, now))
         if got is not LOST or seen != before:
             self.take(books)
@@ -194,7 +195,7 @@ class QueueMachine(RuleBasedStateMachine):
         asked = self.model.carried(batch.ids)
         self.do(
             lambda: self.queue.note_request(batch.ids),
-            lambda books: books.asked.update(asked),
+            lambda books: books.asked.update(asked) is None,
             fuse,
         )
 
