@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 from edge_agent.cloud_sync import CloudSyncQueue
-from edge_agent.receiver import ReceiverStore
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,6 +62,9 @@ def close_books(directory: Path) -> Books:
     status = json.loads((directory / "status.json").read_text(encoding="utf-8"))
     with CloudSyncQueue(directory / "sync_queue.db") as queue:
         ledger = queue.ledger()
+    # Every command loads this module, the daemon too; none but the demo needs a receiver.
+    from edge_agent.receiver import ReceiverStore  # noqa: PLC0415
+
     store = ReceiverStore(directory / "received.db")
     try:
         items = list(store.items())

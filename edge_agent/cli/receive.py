@@ -1,16 +1,10 @@
-"""``pyvorin-agent receive``: the reference receiver, in the foreground."""
+"""``pyvorin-agent receive``: how the reference receiver is called."""
 
 from __future__ import annotations
 
 import argparse
-import logging
-import signal
 from pathlib import Path
 
-from edge_agent.errors import ConfigError
-from edge_agent.receiver import Receiver
-
-_STOP = (signal.SIGTERM, signal.SIGINT)
 _LAST_PORT = 65_535
 
 
@@ -42,28 +36,38 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="holds the bearer key that requests must carry (default: none is asked for)",
     )
     parser.add_argument("--verbose", action="store_true", help="one line per request, on stderr")
-    parser.set_defaults(run=receive)
+    parser.add_argument("--json", action="store_true", help="say in JSON where it is and what came")
+    parser.add_argument(
+        "--script", type=Path, metavar="FILE", help="faults to play, in YAML; see --script-help"
+    )
+    parser.add_argument(
+        "--script-help", action="store_true", help="say what may stand in a script, and end"
+    )
+    _register_tls(parser)
+    parser.set_defaults(run=_run)
 
 
-def receive(args: argparse.Namespace) -> int:
-    """Receive until SIGTERM or SIGINT, then say what came.
+def _register_tls(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("TLS")
+    group.add_argument("--tls-cert", type=Path, metavar="FILE", help="PEM certificate; speak TLS")
+    group.add_argument("--tls-key", type=Path, metavar="FILE", help="its PEM key, if not in there")
+    group.add_argument(
+        "--client-ca", type=Path, metavar="FILE", help="let in only who has a certificate of it"
+    )
+    group.add_argument(
+        "--tls-max-version",
+        choices=("1.0", "1.1", "1.2", "1.3"),
+        default="1.3",
+        help="the newest version to speak; old ones show that an agent refuses them",
+    )
 
-    Raises:
-        ConfigError: the address or the key file cannot be used.
-        StoreError: the SQLite file cannot be used.
-    """
-    if args.verbose:
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
-    api_key = _read_key(args.api_key_file) if args.api_key_file else None
-    # Blocked before the first thread starts, so that every thread inherits it and the signals wait
-    # for sigwait below instead of interrupting a request.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
-    with Receiver(args.db, args.listen, api_key=api_key) as receiver:
-        _say(f"receiving on {receiver.url}, storing in {args.db}")
-        signal.sigwait(_STOP)
-        totals = receiver.store.totals()
-    _say(f"received requests={totals.requests} items={totals.items} repeated={totals.repeated}")
-    return 0
+
+def _run(args: argparse.Namespace) -> int:
+    """Do it; only now is the receiver loaded."""
+    # The daemon is a command of the same program and must not carry a server with it.
+    from edge_agent.cli.receive_run import receive  # noqa: PLC0415
+
+    return receive(args)
 
 
 def _address(written: str) -> tuple[str, int]:
@@ -78,23 +82,3 @@ def _address(written: str) -> tuple[str, int]:
             f"{written!r} is no HOST:PORT with a port from 0 to {_LAST_PORT}, as 127.0.0.1:8089"
         )
     return host, int(port)
-
-
-def _read_key(path: Path) -> str:
-    """The key that a file holds, without the white space around it.
-
-    Raises:
-        ConfigError: it cannot be read, or holds none.
-    """
-    try:
-        key = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the key file {path} cannot be read: {error}") from error
-    if not key:
-        raise ConfigError(f"the key file {path} is empty; write the key into it")
-    return key
-
-
-def _say(sentence: str) -> None:
-    """Print a line now: who started the command through a pipe waits for it."""
-    print(sentence, flush=True)  # noqa: T201  a command speaks on stdout

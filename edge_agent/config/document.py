@@ -82,15 +82,23 @@ class Document:
     problems: list[Problem] = dataclasses.field(default_factory=list)
 
 
-def read(file: FilePath, order: int = 0) -> Document:
+def read(
+    file: FilePath,
+    order: int = 0,
+    *,
+    expected: str = "device, upload and sensors are",
+    example: str = "log: {level: info}",
+) -> Document:
     """Read one file; every mistake ends up in the document's ``problems``, none is raised.
 
     Args:
         file: the path, printed as it is given.
         order: the file's position among those read, for the order of problems.
+        expected: what an empty file lacks.
+        example: a line that may stand in such a file.
     """
     document = Document(file)
-    reader = _Reader(document, order)
+    reader = _Reader(document, order, expected, example)
     try:
         document.data = reader.read()
     except _Unusable as unusable:
@@ -117,8 +125,10 @@ class _Unusable(Exception):
 class _Reader:
     """Fills one `Document`."""
 
-    def __init__(self, document: Document, order: int) -> None:
+    def __init__(self, document: Document, order: int, expected: str, example: str) -> None:
         self._document = document
+        self._expected = expected
+        self._example = example
         self._whole = Place(order, str(document.file))
 
     def read(self) -> dict[str, Any]:
@@ -133,11 +143,11 @@ class _Reader:
             # A fragment in which everything is commented out adds nothing, and is no mistake.
             return {}
         if root is None:
-            raise _Unusable(self._whole, "is empty; device, upload and sensors are expected")
+            raise _Unusable(self._whole, f"is empty; {self._expected} expected")
         if not isinstance(root, yaml.MappingNode):
             raise self._unusable(
                 root.start_mark,
-                "begins with no key; write it like 'log: {level: info}'",
+                f"begins with no key; write it like '{self._example}'",
             )
         return self._mapping(root, ())
 

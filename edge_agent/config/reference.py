@@ -30,12 +30,17 @@ def markdown(drivers: Drivers = REGISTRY) -> str:
     for section in options_of(Config):
         lines += [f"## {section.key}", "", section.help, ""]
         if isinstance(section.kind, Section):
-            lines += [*_HEAD, *_rows(options_of(section.kind.of), f"{section.key}."), ""]
-    lines += [*_HEAD, *_rows(options_of(SensorCommon), "sensors[]."), ""]
+            lines += [*table(section.kind.of, f"{section.key}."), ""]
+    lines += [*table(SensorCommon, "sensors[]."), ""]
     for name in drivers.type_names():
         lines += [f"### type: {name}", ""]
-        lines += [*_HEAD, *_rows(options_of(drivers.find(name).Options), "sensors[]."), ""]
+        lines += [*table(drivers.find(name).Options, "sensors[]."), ""]
     return "\n".join(lines)
+
+
+def table(section: type, prefix: str = "") -> list[str]:
+    """The settings that a dataclass declares, as a Markdown table."""
+    return [*_HEAD, *_rows(options_of(section), prefix)]
 
 
 def _rows(options: Iterable[Option], prefix: str) -> Iterator[str]:

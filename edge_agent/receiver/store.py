@@ -6,14 +6,18 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.errors import StoreError
-from edge_agent.receiver.batch import Batch
+from edge_agent.receiver.batch import Batch, Refusal
+
+#: How long a request waits for another process that writes to the file.
+_BUSY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,16 @@ class Counts(NamedTuple):
     repeated: int
 
 
+class Receipt(NamedTuple):
+    """What is to be answered to a request that is on the disk."""
+
+    counts: Counts
+    #: the answer's body
+    said: Mapping[str, Any]
+    #: whether the key was known, and this is what it was answered the first time
+    replayed: bool
+
+
 class Totals(NamedTuple):
     """What came since the file was made: requests accepted, items stored, items repeated."""
 
@@ -53,7 +67,9 @@ class ReceiverStore:
     """The readings received, in one SQLite file. Thread-safe: one kept connection and a lock.
 
     A batch that `store` returned for is on the disk (WAL with ``synchronous=FULL``: committed means
-    flushed, https://www.sqlite.org/pragma.html#pragma_synchronous).
+    flushed, https://www.sqlite.org/pragma.html#pragma_synchronous), and the answer to its key with
+    it: a receiver that dies before it could answer gives the same answer after its restart. Several
+    processes may share a file.
 
     Raises:
         StoreError: the file cannot be opened or is no such file.
@@ -72,6 +88,9 @@ class ReceiverStore:
             data TEXT NOT NULL,
             UNIQUE (queue_id, request_key, id)
         );
+        CREATE TABLE IF NOT EXISTS answers (
+            key TEXT PRIMARY KEY, digest BLOB NOT NULL, said TEXT NOT NULL
+        ) WITHOUT ROWID;
         CREATE TABLE IF NOT EXISTS totals (
             requests INTEGER NOT NULL, items INTEGER NOT NULL, repeated INTEGER NOT NULL
         );
@@ -83,7 +102,9 @@ class ReceiverStore:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         with self._named_errors():
-            self._connection = sqlite3.connect(self._path, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
         try:
             with self._named_errors():
                 self._connection.executescript(self._SCHEMA)
@@ -91,30 +112,77 @@ class ReceiverStore:
             self._connection.close()
             raise
 
-    def store(self, batch: Batch) -> Counts:
-        """Keep what is new of a batch, in one transaction, and count what is not.
+    def store(
+        self,
+        batch: Batch,
+        *,
+        rejected: Mapping[int, str] | None = None,
+        retry: Collection[int] = (),
+    ) -> Receipt:
+        """Keep what is new of a batch and the answer to its key, in one transaction.
+
+        A key that is known gets its first answer again, and nothing is stored.
+
+        Args:
+            batch: what came.
+            rejected: names of items to refuse besides the batch's own, each with the reason.
+            retry: names of items that are to be sent again later.
 
         Raises:
+            Refusal: (422) the key is known, and stands for another body.
             StoreError: the file could not be written; what the caller sent may or may not be in it.
         """
-        arrived_at = self._clock.wall()
-        same = (batch.queue_id, batch.request_key, batch.device_id, arrived_at)
+        refused = {**batch.rejected, **(rejected or {})}
         with self._named_errors(), self._lock, self._connection as connection:
-            before = connection.total_changes
-            connection.executemany(
-                "INSERT OR IGNORE INTO items"
-                " (queue_id, request_key, device_id, arrived_at, id, data)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                ((*same, *item) for item in batch.items),
-            )
-            stored = connection.total_changes - before
-            counts = Counts(stored, len(batch.items) - stored)
+            # At once, not at the first write: what was looked up must still hold then.
+            connection.execute("BEGIN IMMEDIATE")
+            known = self._known_answer(batch)
+            if known is not None:
+                counts, said = Counts(0, len(batch.items)), known
+            else:
+                counts = self._insert(batch, refused.keys() | set(retry))
+                said = _answer(counts, refused, retry)
+                self._remember(batch, said)
             connection.execute(
                 "UPDATE totals"
                 " SET requests = requests + 1, items = items + ?, repeated = repeated + ?",
                 counts,
             )
-        return counts
+        return Receipt(counts, said, known is not None)
+
+    def _known_answer(self, batch: Batch) -> Mapping[str, Any] | None:
+        row = self._connection.execute(
+            "SELECT digest, said FROM answers WHERE key = ?", (batch.key,)
+        ).fetchone()
+        if row is None:
+            return None
+        digest, said = row
+        if digest != batch.digest:
+            raise Refusal(
+                "the Idempotency-Key was used for another body; a new body needs a new key",
+                status=HTTPStatus.UNPROCESSABLE_ENTITY,
+            )
+        answer: Mapping[str, Any] = json.loads(said)
+        return answer
+
+    def _insert(self, batch: Batch, without: Collection[int]) -> Counts:
+        same = (batch.queue_id, batch.request_key, batch.device_id, self._clock.wall())
+        kept = [item for item in batch.items if item.name not in without]
+        before = self._connection.total_changes
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO items"
+            " (queue_id, request_key, device_id, arrived_at, id, data)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            ((*same, item.id, item.data) for item in kept),
+        )
+        stored = self._connection.total_changes - before
+        return Counts(stored, len(kept) - stored)
+
+    def _remember(self, batch: Batch, said: Mapping[str, Any]) -> None:
+        if batch.key:
+            self._connection.execute(
+                "INSERT INTO answers VALUES (?, ?, ?)", (batch.key, batch.digest, json.dumps(said))
+            )
 
     def totals(self) -> Totals:
         """What came since the file was made.
@@ -159,3 +227,15 @@ class ReceiverStore:
                 " disk with room, and may be written",
                 reason=getattr(error, "sqlite_errorname", "unknown"),
             ) from error
+
+
+def _answer(
+    counts: Counts, rejected: Mapping[int, str], retry: Collection[int]
+) -> Mapping[str, Any]:
+    """The body of a 2xx: what became of the items, by name where that is not the same for all."""
+    said: dict[str, Any] = dict(counts._asdict())
+    if rejected:
+        said["rejected"] = [{"id": name, "reason": why} for name, why in rejected.items()]
+    if retry:
+        said["retry"] = list(retry)
+    return said

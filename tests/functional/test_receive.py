@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from fakes.agent import JSON, Sender, ask, batch_body, connected
 from fakes.processes import COMMAND
 
 from edge_agent.receiver import ReceiverStore
+from edge_agent.receiver.handler import INGEST_PATH
+from edge_agent.receiver.script_help import markdown
 
 
 @contextlib.contextmanager
@@ -115,3 +119,80 @@ def stored_ids(path: Path) -> set[int]:
     assert store.totals().items == len(ids) == len(set(ids))
     store.close()
     return set(ids)
+
+
+SCRIPT = """\
+steps:
+  - {do: status, status: 503, retry_after: 1s, requests: 1}
+  - {do: lose_answer, requests: 1}
+"""
+
+
+def test_receive_with_a_script_plays_it_and_says_how_often(tmp_path: Path) -> None:
+    """Once for people, once for machines."""
+    script = tmp_path / "faults.yaml"
+    script.write_text(SCRIPT)
+    ends = []
+    for arguments in ((), ("--json",)):
+        database = tmp_path / f"{len(arguments)}.db"
+        options = ("--db", database, "--script", script, *arguments)
+        with command("--listen", "127.0.0.1:0", *options) as process:
+            assert process.stdout is not None
+            port = int(process.stdout.readline().split("127.0.0.1:")[1].split("/")[0])
+            for outcome in (503, None, 200):
+                with (
+                    connected(("127.0.0.1", port)) as connection,
+                    contextlib.nullcontext() if outcome else pytest.raises(ConnectionResetError),
+                ):
+                    connection.request("POST", INGEST_PATH, batch_body(1, 2), JSON)
+                    assert connection.getresponse().status == outcome
+            process.terminate()
+            ends.append(process.communicate(timeout=30)[0])
+    assert ends[0] == (
+        "step 1 status done=1 passed=0 stored=0\n"
+        "step 2 lose_answer done=1 passed=0 stored=2\n"
+        "received requests=2 items=2 repeated=2\n"
+    )
+    assert json.loads(ends[1]) == {
+        "requests": 2,
+        "items": 2,
+        "repeated": 2,
+        "answers": {"none": 1, "200": 1, "503": 1},
+        "steps": [
+            {"step": 1, "do": "status", "done": 1, "passed": 0, "stored": 0},
+            {"step": 2, "do": "lose_answer", "done": 1, "passed": 0, "stored": 2},
+        ],
+    }
+
+
+def test_receive_with_a_script_that_cannot_be_says_where(tmp_path: Path) -> None:
+    """Exit 1, nothing listens, the line is named."""
+    script = tmp_path / "faults.yaml"
+    script.write_text("steps:\n  - {do: statsu}\n")
+    with command("--db", tmp_path / "r.db", "--script", script) as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (1, "")
+    assert f"{script}:2:10: steps[0].do: 'statsu' is not one of" in err
+
+
+def test_receive_script_help_is_the_page(tmp_path: Path) -> None:
+    """And nothing is opened for it."""
+    with command("--script-help", "--db", tmp_path / "r.db") as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, markdown(), "")
+    assert not (tmp_path / "r.db").exists()
+
+
+def test_receive_with_half_of_tls_says_what_is_missing(tmp_path: Path) -> None:
+    """A server that was meant to be secure must not come up in the clear."""
+    with command("--db", tmp_path / "r.db", "--client-ca", tmp_path / "ca.pem") as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (1, "")
+    assert "need --tls-cert" in err
+
+
+def test_other_commands_do_not_carry_the_receiver() -> None:
+    """All are one program, the daemon too; a server is loaded by who runs one."""
+    code = "import sys, edge_agent.cli.main; print('edge_agent.receiver' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"

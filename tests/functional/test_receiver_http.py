@@ -15,7 +15,8 @@ from fakes.agent import JSON, ask, batch_body, connected
 
 from edge_agent.errors import ConfigError
 from edge_agent.receiver import Receiver
-from edge_agent.receiver.server import INGEST_PATH, MAX_BODY_BYTES, MAX_DECODED_BYTES, _Handler
+from edge_agent.receiver.batch import read_batch
+from edge_agent.receiver.handler import INGEST_PATH, MAX_BODY_BYTES, MAX_DECODED_BYTES, Handler
 
 GZIP = {**JSON, "Content-Encoding": "gzip"}
 
@@ -58,7 +59,7 @@ def test_receiver_answers_head_and_body_in_one_send(receiver: Receiver) -> None:
     client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with client, server:
         client.sendall(head.encode() + body)
-        _Handler(server, ("client", 0), receiver._server)
+        Handler(server, ("client", 0), receiver._server)
         answer = client.recv(65_536)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b'\r\n\r\n{"stored": 1, "repeated": 0}')
@@ -78,15 +79,43 @@ def test_receiver_sends_the_go_ahead_to_who_expects_it(receiver: Receiver) -> No
         assert client.recv(65_536).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_receiver_without_queue_id_knows_a_repeat_by_its_key(
-    connection: http.client.HTTPConnection,
+@pytest.mark.parametrize("queue_id", ['"queue_id": "q-1", ', ""])
+def test_receiver_gives_a_known_key_its_first_answer(
+    receiver: Receiver, connection: http.client.HTTPConnection, queue_id: str
 ) -> None:
-    """The same key again is the same request again."""
-    body = b'{"version": 1, "device_id": "pi-7", "batch": [{"data": {}}, {"data": {}}]}'
-    assert ask(connection, body, {**JSON, "Idempotency-Key": '"a"'})[1]["stored"] == 2
-    assert ask(connection, body, {**JSON, "Idempotency-Key": '"a"'})[1]["repeated"] == 2
-    assert ask(connection, body, {**JSON, "Idempotency-Key": '"b"'})[1]["stored"] == 2
-    assert ask(connection, body)[0] == 400
+    """Packed or not; another body under the key is refused; without a queue the key is all."""
+    body = f'{{"version": 1, {queue_id}"batch": [{{"id": 1, "data": {{}}}}, {{"id": 2}}]}}'.encode()
+    said = {"stored": 1, "repeated": 0, "rejected": [{"id": 2, "reason": "data is no object"}]}
+    key = {"Idempotency-Key": '"a"'}
+    assert ask(connection, body, JSON | key) == (200, said)
+    assert ask(connection, gzip.compress(body), GZIP | key) == (200, said)
+    assert receiver.store.totals() == (2, 1, 1)
+    status, answer = ask(connection, body.replace(b"1,", b"1 ,"), JSON | key)
+    assert (status, "another body" in answer["error"]) == (422, True)
+    stored = ask(connection, body, JSON | {"Idempotency-Key": '"b"'})[1]["stored"]
+    assert stored == (0 if queue_id else 1)
+    assert ask(connection, body)[0] == (200 if queue_id else 400)
+
+
+def test_receiver_asked_for_what_is_in_progress_says_so(
+    receiver: Receiver, connection: http.client.HTTPConnection
+) -> None:
+    """409 to the same key, and nothing to others."""
+    key = {"Idempotency-Key": '"a"'}
+    with receiver.endpoint.claims.hold('"a"'):
+        assert ask(connection, batch_body(1), JSON | key)[0] == 409
+        assert ask(connection, batch_body(1))[0] == 200
+    assert ask(connection, batch_body(1), JSON | key)[1] == {"stored": 0, "repeated": 1}
+
+
+def test_receiver_that_died_before_it_answered_gives_the_same_answer_later(tmp_path: Path) -> None:
+    """The answer is on the disk with the readings."""
+    key = {"Idempotency-Key": '"a"'}
+    with Receiver(tmp_path / "r.db") as receiver:
+        receiver.store.store(read_batch(batch_body(1, 2), '"a"'))
+    with Receiver(tmp_path / "r.db") as again, connected(again.address) as connection:
+        assert ask(connection, batch_body(1, 2), JSON | key)[1] == {"stored": 2, "repeated": 0}
+        assert again.store.totals() == (2, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +123,8 @@ def test_receiver_without_queue_id_knows_a_repeat_by_its_key(
     [
         (400, "no JSON", b"{", {}),
         (400, "no gzip", b"plain", {"Content-Encoding": "gzip"}),
-        (400, "no gzip", gzip.compress(b"{}" * 99)[:-9], {"Content-Encoding": "gzip"}),
+        (400, "cut off", gzip.compress(b"{}" * 99)[:-9], {"Content-Encoding": "gzip"}),
+        (400, "cut off", gzip.compress(b"{}") + b"{}", {"Content-Encoding": "gzip"}),
         (400, "version", b"{}", {}),
         (415, "gzip nor identity", batch_body(1), {"Content-Encoding": "br"}),
         (415, "application/json", batch_body(1), {"Content-Type": "text/csv"}),
