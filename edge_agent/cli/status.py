@@ -105,7 +105,7 @@ def _sentences(facts: dict[str, Any]) -> list[str]:
         _books(facts["ledger"]),
     ]
     if agent:
-        lines += [_link(agent["health"]), *_sensors(agent["sensors"])]
+        lines += [_link(agent["health"]), _request(agent["request"]), *_sensors(agent["sensors"])]
     return lines
 
 
@@ -131,6 +131,14 @@ def _link(health: dict[str, Any]) -> str:
     since = f" for {health['link_s']} s" if health["link_s"] is not None else ""
     retry = f"; next try in {health['next_try_s']} s" if health["next_try_s"] is not None else ""
     return f"link     {health['link']}{since}{reason}{retry}"
+
+
+def _request(request: dict[str, Any]) -> str:
+    """The size of a request, and the quota, in words."""
+    reached = request["quota_reached"]
+    quota = f"; quota of {reached} reached, telemetry and logs wait" if reached else ""
+    size = f"{request['max_bytes'] / 1024:.0f} KiB"
+    return f"upload   at most {request['items']} items and {size} a request{quota}"
 
 
 def _sensors(sensors: dict[str, Any]) -> list[str]:

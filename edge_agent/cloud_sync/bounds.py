@@ -12,9 +12,10 @@ from typing import Any
 
 from edge_agent.cloud_sync import ledger, recovery, schema, shedding, thinning
 from edge_agent.cloud_sync.limits import Limits, LowDisk, Marks, Reserve, Room
+from edge_agent.cloud_sync.queue_file import Change
 from edge_agent.cloud_sync.rows import NewRow
 from edge_agent.cloud_sync.shedding import Shedder
-from edge_agent.cloud_sync.store import Change, Store
+from edge_agent.cloud_sync.store import Store
 from edge_agent.errors import QueueFull, StoreError
 from edge_agent.types import Priority
 
@@ -103,6 +104,7 @@ class Bounds:
     def upkeep(self, spare: AbstractSet[int]) -> None:
         """One slice of making room, if any is needed; and what else keeps the disk in order."""
         self._spare = set(spare)
+        self._room.look_around()
         with self._store.read() as db:
             marks, occupied = self._room.marks(db), self._room.occupied(db)
             unused, pages = self._room.unused_pages(db), self._room.pages(db)

@@ -16,6 +16,7 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import urllib3
@@ -88,21 +89,36 @@ class _Answer(http.client.HTTPResponse):
             raise http.client.IncompleteRead(b"")
 
 
-class _Plain(HTTPConnection):
-    response_class = _Answer
+def pools(sent: Callable[[int], None]) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """For ``PoolManager.pool_classes_by_scheme``: connections that keep to all this.
 
+    Args:
+        sent: told of the bytes of each request, head and body, as they go to the socket (TLS and
+            the layers below it add theirs).
+    """
 
-class _TLS(HTTPSConnection):
-    response_class = _Answer
+    class Counting:
+        """Over a connection's own way of sending."""
 
+        sock: socket.socket | None
 
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Plain
+        def send(self, data: Any) -> None:
+            # What finds nobody to be sent to is not sent.
+            if self.sock is None:
+                self.connect()  # type: ignore[attr-defined]  # the connection's own
+            sent(len(data))
+            super().send(data)  # type: ignore[misc]  # the same
 
+    class Plain(Counting, HTTPConnection):
+        response_class = _Answer
 
-class _TLSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TLS
+    class TLS(Counting, HTTPSConnection):
+        response_class = _Answer
 
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
 
-#: For ``PoolManager.pool_classes_by_scheme``.
-POOLS = {"http": _PlainPool, "https": _TLSPool}
+    class TLSPool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = TLS
+
+    return {"http": PlainPool, "https": TLSPool}

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Set as AbstractSet
 
-from edge_agent.cloud_sync import census, correction, ledger, rows, timeline
+from edge_agent.cloud_sync import census, correction, rows, timeline
 from edge_agent.cloud_sync.bounds import Bounds
 from edge_agent.cloud_sync.inspection import Inspection
 from edge_agent.cloud_sync.retention import Expiry
@@ -31,12 +31,7 @@ class Housekeeping(Inspection):
 
     def reset_daily_counters(self) -> None:
         """Set `messages_sent_today` to 0 (it also resets itself at local midnight)."""
-
-        def reset(db: sqlite3.Connection) -> None:
-            sent = ledger.amount_of(db, ledger.ITEMS_DAY, self._today())
-            ledger.add_amount(db, ledger.ITEMS_DAY, self._today(), -sent)
-
-        self._store.change(reset)
+        self.traffic.forget_items_of_day()
 
     def now(self) -> float:
         """Queue time, Unix seconds: never goes back, and is the wall clock when that is right."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import abc
-import time
 from typing import Any
 
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync import census, ledger
 from edge_agent.cloud_sync.ledger import Ledger
 from edge_agent.cloud_sync.store import Store
+from edge_agent.cloud_sync.traffic import Traffic
 from edge_agent.types import Priority
 
 
@@ -18,6 +18,8 @@ class Inspection(abc.ABC):
 
     _store: Store
     _clock: Clock
+    #: what was sent in a day and in a month
+    traffic: Traffic
 
     @abc.abstractmethod
     def now(self) -> float:
@@ -72,9 +74,4 @@ class Inspection(abc.ABC):
     @property
     def messages_sent_today(self) -> int:
         """Items flushed since local midnight; kept in the file, starts anew by itself."""
-        with self._store.read() as db:
-            return ledger.amount_of(db, ledger.ITEMS_DAY, self._today())
-
-    def _today(self) -> str:
-        """The local date, as the wall clock has it."""
-        return time.strftime("%Y-%m-%d", time.localtime(self._clock.wall()))
+        return self.traffic.day().items

@@ -1,4 +1,4 @@
-"""The books: what left the queue in which way, and what was sent in a day.
+"""The books: what left the queue in which way.
 
 Every function works inside the caller's transaction, the one that also deletes the rows; so the
 books agree with the rows at every instant, across crashes.
@@ -11,8 +11,7 @@ import sqlite3
 
 from edge_agent.cloud_sync import schema
 
-#: The counter of items flushed in a local day, and the setting of when the last flush was.
-ITEMS_DAY = "items_day"
+#: The setting of when the last flush was.
 LAST_FLUSH = "last_flush_time"
 #: The setting that says that rows were lost uncounted.
 CORRUPT_UNKNOWN = "corrupt_unknown"
@@ -81,20 +80,3 @@ def setting(db: sqlite3.Connection, name: str) -> float:
 def set_setting(db: sqlite3.Connection, name: str, value: float) -> None:
     """Keep a numeric setting."""
     db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
-
-
-def add_amount(db: sqlite3.Connection, name: str, period: str, amount: int) -> None:
-    """Add to what a period has used; the first amount of a new period starts it at nothing."""
-    db.execute(
-        "INSERT INTO counters VALUES (?1, ?2, ?3) ON CONFLICT(name) DO UPDATE SET"
-        " amount = ?3 + CASE WHEN period = ?2 THEN amount ELSE 0 END, period = ?2",
-        (name, period, amount),
-    )
-
-
-def amount_of(db: sqlite3.Connection, name: str, period: str) -> int:
-    """What a period has used so far."""
-    row = db.execute(
-        "SELECT amount FROM counters WHERE name = ? AND period = ?", (name, period)
-    ).fetchone()
-    return int(row[0]) if row else 0

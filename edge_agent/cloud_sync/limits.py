@@ -109,6 +109,9 @@ class Room:
         self._free = free
         #: what the file may grow to while the disk is low; None while there is room
         self._ceiling: int | None = None
+        #: of the files set aside, and the state of the directory for which that holds
+        self._aside_bytes = 0
+        self._aside_as_of: tuple[int, Path | None] | None = None
 
     @property
     def disk_low(self) -> bool:
@@ -165,10 +168,21 @@ class Room:
         The log counts as the most that it grows to: so it takes nobody's room when it does. A file
         that is being salvaged does not count: its rows do, as they come over.
         """
-        path, salvaged = self._store.path, self._store.salvaging()
+        salvaged = self._store.salvaging()
+        # The directory's time changes with its entries; every insert would look through them else.
+        state = (self._store.path.parent.stat().st_mtime_ns, salvaged)
+        if state != self._aside_as_of:
+            self._aside_bytes, self._aside_as_of = self._aside(salvaged), state
+        return self._limits.backstop_pages * schema.FRAME_BYTES + self._aside_bytes
+
+    def look_around(self) -> None:
+        """Measure the files set aside anew: two changes in one tick of a clock look alike."""
+        self._aside_as_of = None
+
+    def _aside(self, salvaged: Path | None) -> int:
+        path = self._store.path
         aside = path.parent.glob(f"{path.name}.corrupt-*")
-        counted = (f for f in aside if not (salvaged and f.name.startswith(salvaged.name)))
-        return self._limits.backstop_pages * schema.FRAME_BYTES + _total_bytes(counted)
+        return _total_bytes(f for f in aside if not (salvaged and f.name.startswith(salvaged.name)))
 
     @staticmethod
     def _bytes(db: sqlite3.Connection, which: str) -> int:

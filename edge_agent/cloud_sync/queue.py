@@ -33,8 +33,10 @@ from edge_agent.cloud_sync.memory import Memory
 from edge_agent.cloud_sync.origin import Origin
 from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.cloud_sync.retention import Expiry
+from edge_agent.cloud_sync.selection import Wanted
 from edge_agent.cloud_sync.store import Store
 from edge_agent.cloud_sync.timeline import QueueTime
+from edge_agent.cloud_sync.traffic import Traffic
 from edge_agent.errors import QueueFull, StoreError
 from edge_agent.types import Priority, Submission
 
@@ -110,6 +112,7 @@ class CloudSyncQueue(Care):
         self._marked_synchronized = False
         self._expiry = Expiry(self._store)
         self._floors = selection.Floors()
+        self.traffic = Traffic(self._store, self._clock)
         #: what outlives a restart besides the rows
         self.memory = Memory(self._store, self._clock)
 
@@ -189,30 +192,19 @@ class CloudSyncQueue(Care):
         """
         now = self._settled(to_look=True)
         with self._store.read() as db:
-            found = selection.eligible(db, now, batch_size, floors=self._floors)
+            found = selection.eligible(db, now, Wanted(batch_size), self._floors)
         return [decoded(row) for row in found]
 
     def peek(self, n: int = 5) -> list[QueueItem]:
         """As `dequeue`, for looking."""
         return self.dequeue(n)
 
-    def next_batch(
-        self, limit: int, max_bytes: int, *, critical_only: bool = False
-    ) -> Batch | None:
-        """The rows of the next request, payloads still as stored text; they stay until `ack`.
-
-        Args:
-            limit: the most items.
-            max_bytes: the most bytes of body, uncompressed; a single row always fits.
-            critical_only: leave all other priorities alone.
-        """
-        priorities = (Priority.CRITICAL,) if critical_only else tuple(Priority)
+    def next_batch(self, wanted: Wanted) -> Batch | None:
+        """The rows of the next request, payloads still as stored text; they stay until `ack`."""
         now = self._settled(to_look=True)
         self._chosen = self._booked
         with self._store.read() as db:
-            batch = selection.next_batch(
-                db, now, limit, max_bytes, priorities=priorities, floors=self._floors
-            )
+            batch = selection.next_batch(db, now, wanted, self._floors)
         self.bounds.on_their_way(batch.ids if batch else ())
         return batch
 
@@ -243,9 +235,9 @@ class CloudSyncQueue(Care):
         """Delete delivered items. Returns how many rows that were."""
         return self._store.change(lambda db: rows.remove(db, ids, "delivered"))
 
-    def ack_sent(self, ids: Sequence[int]) -> int:
-        """As `ack`, and counts the items as sent today, in the same transaction."""
-        return self._flushed(ids, "delivered")
+    def ack_sent(self, ids: Sequence[int], sent_bytes: int = 0) -> int:
+        """As `ack`, and counts items and the bytes of their request, in the same transaction."""
+        return self._flushed(ids, "delivered", sent_bytes)
 
     def discard(self, ids: Sequence[int]) -> int:
         """Delete items unsent, because a person said so. Returns how many rows that were."""
@@ -256,13 +248,17 @@ class CloudSyncQueue(Care):
 
         ``retry_count`` goes up by one; it is information, never a sentence. Returns how many rows.
         """
-        # Never before now: a row's next try is not before its birth (see `selection`).
-        delay_s = max(0.0, retry_delay_seconds)
+        return self.nack_sent(ids, retry_delay_seconds, 0)
+
+    def nack_sent(self, ids: Sequence[int], delay_s: float, sent_bytes: int) -> int:
+        """As `nack`, and counts the bytes of the attempt that failed, in the same transaction."""
 
         def put_off(db: sqlite3.Connection) -> int:
             now = self.now()
             self._book(db)
-            return rows.put_off(db, ids, now + delay_s)
+            self.traffic.book(db, 0, sent_bytes)
+            # Never before now: a row's next try is not before its birth (see `selection`).
+            return rows.put_off(db, ids, now + max(0.0, delay_s))
 
         return self._store.change(put_off)
 
@@ -278,6 +274,17 @@ class CloudSyncQueue(Care):
         """Which of these rows a person has not purged or exported meanwhile."""
         with self._store.read() as db:
             return rows.present(db, ids)
+
+    def restore(self, ids: Sequence[int], retry_delay_seconds: float = 0.0) -> int:
+        """Take dead letters back into the queue under their own ids, tries and age as they were.
+
+        For the daemon, when the server that condemned them turns out to be wrong about everything.
+
+        Returns:
+            how many there were.
+        """
+        due_s = max(0.0, retry_delay_seconds)
+        return self._store.change(lambda db: rows.resurrect(db, ids, self.now() + due_s))
 
     def maybe_flush(self, uploader: Any = None) -> int:
         """Send everything that may be sent now as one batch, and settle it.
@@ -356,12 +363,12 @@ class CloudSyncQueue(Care):
         """Let the rows to come have a queue_id of their own."""
         self._origin = Origin(self._device_id, self._clock)
 
-    def _flushed(self, ids: Sequence[int], fate: str) -> int:
+    def _flushed(self, ids: Sequence[int], fate: str, sent_bytes: int = 0) -> int:
         """Delete items and count them as flushed, in one transaction."""
 
         def settle(db: sqlite3.Connection) -> int:
             gone = rows.remove(db, ids, fate)
-            ledger.add_amount(db, ledger.ITEMS_DAY, self._today(), gone)
+            self.traffic.book(db, gone, sent_bytes)
             ledger.set_setting(db, ledger.LAST_FLUSH, self._clock.wall())
             return gone
 

@@ -158,6 +158,20 @@ def bury(db: sqlite3.Connection, ids: Sequence[int], now: float, reason: str) ->
     return remove(db, ids, "dead")
 
 
+def resurrect(db: sqlite3.Connection, ids: Sequence[int], due: float) -> int:
+    """Move dead letters back, eligible at queue time ``due``; returns how many there were."""
+    back = 0
+    for where, numbers in _slices(ids):
+        db.execute(
+            "INSERT INTO sync_queue SELECT id, payload, priority, created_at, ttl_seconds,"
+            f" retry_count, max(?, created_at) FROM dead_letters WHERE {where}",
+            (due, *numbers),
+        )
+        back += db.execute(f"DELETE FROM dead_letters WHERE {where}", numbers).rowcount
+    ledger.post(db, "dead", -back)
+    return back
+
+
 def release(db: sqlite3.Connection) -> int:
     """Put nacked rows back in their old places, a slice of them.
 

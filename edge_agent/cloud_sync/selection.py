@@ -12,6 +12,7 @@ import dataclasses
 import itertools
 import math
 import sqlite3
+from collections.abc import Set as AbstractSet
 
 from edge_agent.cloud_sync import correction, origin, ttl_span
 from edge_agent.cloud_sync.batch import ITEM_OVERHEAD_BYTES, Batch, Row
@@ -28,8 +29,24 @@ SELECT id, payload, created_at + {shift}, ttl_seconds, retry_count, next_retry_a
 FROM sync_queue
 WHERE priority = ?1 AND next_retry_at > ?2 AND next_retry_at <= ?3
   AND next_retry_at + {shift} <= ?3 AND created_at + {shift} + ttl_seconds > ?3
-ORDER BY next_retry_at, id LIMIT ?4
+ORDER BY next_retry_at {order}, id {order} LIMIT ?4
 """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request is to carry."""
+
+    #: most items
+    items: int
+    #: most bytes of body, uncompressed; a single row always fits
+    max_bytes: int = 1 << 62
+    #: all other priorities are left alone
+    priorities: tuple[Priority, ...] = tuple(Priority)
+    #: the newest rows instead of the oldest, of the highest priority as ever
+    newest_first: bool = False
+    #: rows that are left alone: they are on their way
+    but: AbstractSet[int] = frozenset()
 
 
 def expired_until(db: sqlite3.Connection, now: float) -> dict[int, float]:
@@ -71,56 +88,55 @@ class Floors:
 
 
 def eligible(
-    db: sqlite3.Connection,
-    now: float,
-    limit: int,
-    priorities: tuple[Priority, ...] = tuple(Priority),
-    floors: Floors | None = None,
+    db: sqlite3.Connection, now: float, wanted: Wanted, floors: Floors | None = None
 ) -> list[Row]:
-    """Up to ``limit`` rows (-1: all) that may be sent now, by priority, then as queued."""
+    """Up to ``wanted.items`` rows (-1: all) that may be sent now, by priority, then as queued.
+
+    Or the newest first; whatever `Wanted` says of bytes is the caller's.
+    """
     rows: list[Row] = []
     # What is uncorrected has the lower ids and times: the order of the index is right for all.
-    query = _ELIGIBLE.format(shift=correction.shift(db))
+    order = "DESC" if wanted.newest_first else "ASC"
+    query = _ELIGIBLE.format(shift=correction.shift(db), order=order)
     corrections = correction.Corrections(db)
     floors = floors if floors and not corrections.standing else Floors()
     expired = expired_until(db, now)
-    for priority in priorities:
-        if len(rows) == limit:
+    for priority in wanted.priorities:
+        if len(rows) == wanted.items:
             break
         bound = max(expired[priority], floors.of(priority, now))
-        found = db.execute(query, (priority.value, bound, now, max(limit - len(rows), -1)))
+        most = wanted.items - len(rows) + len(wanted.but) if wanted.items >= 0 else -1
+        found = db.execute(query, (priority.value, bound, now, most)).fetchall()
+        if not wanted.newest_first:
+            floors.learn(priority, found[0][-1] if found else None, now)
         more = [
             Row(number, corrections.payload(number, text), priority, *rest)
-            for number, text, *rest in found.fetchall()
+            for number, text, *rest in found
+            if number not in wanted.but
         ]
-        floors.learn(priority, more[0].next_retry_at if more else None, now)
-        rows += more
+        rows += more[: wanted.items - len(rows)] if wanted.items >= 0 else more
     return rows
 
 
 def next_batch(
-    db: sqlite3.Connection,
-    now: float,
-    limit: int,
-    max_bytes: int,
-    *,
-    priorities: tuple[Priority, ...] = tuple(Priority),
-    floors: Floors | None = None,
+    db: sqlite3.Connection, now: float, wanted: Wanted, floors: Floors | None = None
 ) -> Batch | None:
-    """The next request's rows: of one origin, at most ``limit`` items and ``max_bytes`` of body.
+    """The next request's rows, of one origin; in the order of the queue, whichever they are.
 
-    A fresh critical item travels with critical items alone. One row always fits.
+    A fresh critical item travels with critical items alone.
     """
-    rows = eligible(db, now, limit, priorities, floors)
+    rows = eligible(db, now, wanted, floors)
     if not rows:
         return None
-    wanted = _critical_alone(rows, now)
-    first_id, queue_id, device_id, end_id = origin.of_row(db, wanted[0].id)
+    fit = _critical_alone(rows, now)
+    first_id, queue_id, device_id, end_id = origin.of_row(db, fit[0].id)
     # Up to the first row of another origin: past it, newer ones would overtake it.
-    ours = list(itertools.takewhile(lambda row: first_id <= row.id < end_id, wanted))
+    ours = list(itertools.takewhile(lambda row: first_id <= row.id < end_id, fit))
     batch = Batch(queue_id, device_id, ())
-    kept = _of_size(ours, max_bytes - len(batch.body()))
-    whole = len(kept) == len(rows) < limit and end_id == math.inf
+    kept = _of_size(ours, wanted.max_bytes - len(batch.body()))
+    whole = len(kept) == len(rows) < wanted.items and end_id == math.inf
+    if wanted.newest_first:
+        kept.sort(key=lambda row: (row.priority, row.next_retry_at, row.id))
     return dataclasses.replace(batch, rows=tuple(kept), open_ended=whole)
 
 
@@ -131,7 +147,7 @@ def all_batches(db: sqlite3.Connection, now: float) -> list[Batch]:
         All of it is held in memory.
     """
     by_origin: dict[tuple[str, str], list[Row]] = {}
-    for row in eligible(db, now, -1):
+    for row in eligible(db, now, Wanted(-1)):
         _, queue_id, device_id, _ = origin.of_row(db, row.id)
         by_origin.setdefault((queue_id, device_id), []).append(row)
     return [Batch(*names, rows=tuple(rows)) for names, rows in by_origin.items()]

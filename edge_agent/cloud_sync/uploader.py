@@ -21,7 +21,7 @@ import ssl
 import urllib.parse
 import uuid
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ from urllib3.util.ssl_ import create_urllib3_context
 import edge_agent
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import door
+from edge_agent.cloud_sync.api_key import ApiKey
 from edge_agent.cloud_sync.batch import Batch, key_of, wire_body
-from edge_agent.cloud_sync.deadline import POOLS
+from edge_agent.cloud_sync.deadline import pools
 from edge_agent.cloud_sync.network import failure_of
 from edge_agent.cloud_sync.verdict import (
     MOST_ANSWER_BYTES,
@@ -46,13 +47,15 @@ from edge_agent.cloud_sync.verdict import (
     judge,
 )
 from edge_agent.errors import UploaderError
-from edge_agent.events import event
+from edge_agent.events import NOTICE, event
 
 _log = logging.getLogger(__name__)
 
 #: How a key is announced, by the word in the configuration.
 _SCHEMES = {"bearer": "Bearer", "token": "Token", "none": ""}
 _COMPRESSIONS = ("gzip", "none")
+#: Statuses by which a server may mean the compression of a body, not the body.
+_DISLIKES_GZIP = (400, 415, 422)
 #: RFC 9110, 5.1: a field's name is a token; 5.5: its value, of which we take the ASCII part.
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -114,7 +117,11 @@ class HTTPCloudUploader:
         self._compress = compression == "gzip"
         self._clock = clock or SystemClock()
         self._tls = (ca_file, client_cert_file, client_key_file)
-        self._session = _session(_checked_headers(headers or {}), proxy)
+        self._session = _session(_checked_headers(headers or {}), proxy, self._count)
+        #: bytes of all requests so far, heads included, failed attempts too
+        self.sent_bytes = 0
+        #: whether this endpoint has accepted a compressed body
+        self._unpacks = False
 
     def __repr__(self) -> str:
         """The endpoint; never the key, nor a query, which may be one."""
@@ -145,10 +152,33 @@ class HTTPCloudUploader:
         """Let go of the connection."""
         self._session.close()
 
+    def key_changed(self) -> bool:
+        """Whether the key's file has changed since it was last read."""
+        return self._key.changed()
+
+    def _count(self, sent: int) -> None:
+        self.sent_bytes += sent
+
     def _exchange(self, body: bytes, key: str, ids: frozenset[int]) -> Verdict:
-        """One request, judged."""
+        """One request, judged; a second one, uncompressed, where compression may be to blame."""
+        verdict, status = self._attempt(body, key, ids, packed=self._compress)
+        if not self._compress or self._unpacks:
+            return verdict
+        if status in _DISLIKES_GZIP:
+            verdict, _ = self._attempt(body, key, ids, packed=False)
+            if verdict.action is Action.DELIVERED:
+                self._compress = False
+                _log.log(NOTICE, event("gzip_refused", do="bodies go uncompressed from now on"))
+        elif verdict.action is Action.DELIVERED:
+            self._unpacks = True
+        return verdict
+
+    def _attempt(
+        self, body: bytes, key: str, ids: frozenset[int], *, packed: bool
+    ) -> tuple[Verdict, int]:
+        """One request: its verdict, and the status (0 where nothing came back)."""
         try:
-            outcome: Answer | Failure = self._post(body, key)
+            outcome: Answer | Failure = self._post(body, key, packed=packed)
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as exc:
             # requests' own errors are OSErrors, a missing key is a ValueError; and some of
             # urllib3's and of the codecs' (a host name that is none) slip past requests.
@@ -157,12 +187,13 @@ class HTTPCloudUploader:
         # Over TLS nobody in between can have made the date up.
         if isinstance(outcome, Answer) and self._secure and dates_agree(outcome, wall):
             self._clock.trust()
-        return judge(outcome, ids=ids, host=self.host, wall=wall)
+        verdict = judge(outcome, ids=ids, host=self.host, wall=wall)
+        return verdict, outcome.status if isinstance(outcome, Answer) else 0
 
-    def _post(self, body: bytes, key: str) -> Answer:
+    def _post(self, body: bytes, key: str, *, packed: bool) -> Answer:
         """The request, and as much of its answer as is worth reading."""
         fields = {"Idempotency-Key": key} | self._authorization()
-        if self._compress:
+        if packed:
             body, fields["Content-Encoding"] = gzip.compress(body, 6, mtime=0), "gzip"
         ca_file, cert, cert_key = self._tls
         with self._session.post(
@@ -184,36 +215,6 @@ class HTTPCloudUploader:
         return {"Authorization": f"{scheme} {secret}"} if secret else {}
 
 
-class ApiKey:
-    """A key, or the file it stands in; read when it is needed, so a new one is used at once."""
-
-    def __init__(self, key: str, file: str | Path | None) -> None:
-        self._key = _checked_key(key, "api_key")
-        self._file = Path(file) if file else None
-
-    def __repr__(self) -> str:
-        """Where the key comes from; never the key."""
-        return f"ApiKey({'file' if self._file else 'text'})"
-
-    def read(self) -> str:
-        """The key; empty where none is set.
-
-        Raises:
-            UploaderError: the file is missing, unreadable or holds no usable key.
-        """
-        if self._file is None:
-            return self._key
-        try:
-            text = self._file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            why = exc.strerror if isinstance(exc, OSError) else "not a text file"
-            raise UploaderError(f"no key in {self._file}: {why}; put the API key there") from None
-        key = _checked_key(text, str(self._file))
-        if not key:
-            raise UploaderError(f"no key in {self._file}: it is empty; put the API key there")
-        return key
-
-
 class _Session(requests.Session):
     """A session that does not look where a redirect leads."""
 
@@ -224,15 +225,19 @@ class _Session(requests.Session):
 class _Adapter(requests.adapters.HTTPAdapter):
     """TLS 1.2 at the least, whatever the system's OpenSSL would still speak; answers in time."""
 
+    def __init__(self, sent: Callable[[int], None]) -> None:
+        self._pools = pools(sent)
+        super().__init__()
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Hand the pool a context and connections of our own."""
         super().init_poolmanager(*args, ssl_context=_context(), **kwargs)
-        self.poolmanager.pool_classes_by_scheme = POOLS
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """The same behind a proxy."""
         manager = super().proxy_manager_for(proxy, ssl_context=_context(), **kwargs)
-        manager.pool_classes_by_scheme = POOLS
+        manager.pool_classes_by_scheme = self._pools
         return manager
 
 
@@ -242,12 +247,14 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _session(headers: Mapping[str, str], proxy: str) -> requests.Session:
+def _session(
+    headers: Mapping[str, str], proxy: str, sent: Callable[[int], None]
+) -> requests.Session:
     """A session that trusts nothing from the environment and follows nobody."""
     session = _Session()
     session.trust_env = False
     for scheme in ("https://", "http://"):
-        session.mount(scheme, _Adapter())
+        session.mount(scheme, _Adapter(sent))
     # What a server wants remembered would grow, and a portal's would go to the endpoint.
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update(
@@ -352,15 +359,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _checked_key(text: str, where: str) -> str:
-    """The key without the newline an editor leaves behind.
-
-    Raises:
-        UploaderError: it has characters that no header field can carry.
-    """
-    key = text.strip()
-    if not (key.isascii() and key.isprintable()):
-        raise UploaderError(f"the key in {where} has characters that are no printable ASCII")
-    return key

@@ -39,8 +39,10 @@ class Action(enum.Enum):
     DISBELIEVED = "disbelieved"
     #: the server is at it: the same bytes, later
     IN_PROGRESS = "in_progress"
-    #: the server is busy or broken: hold the endpoint
+    #: the server is busy: hold the endpoint
     HELD = "held"
+    #: a server error: the same, and the batch may be at fault
+    BROKEN = "broken"
     #: endpoint or key is wrong, not the data: stop sending, probe now and then
     SUSPENDED = "suspended"
     #: nobody answered, or somebody in between did: hold the link
@@ -96,7 +98,8 @@ _BY_STATUS = {
     429: Action.HELD,
     501: Action.SUSPENDED,
 }
-_BY_HUNDRED = {3: Action.SUSPENDED, 4: Action.SUSPENDED, 5: Action.HELD}
+_HOLDS = (Action.HELD, Action.BROKEN)
+_BY_HUNDRED = {3: Action.SUSPENDED, 4: Action.SUSPENDED, 5: Action.BROKEN}
 
 
 def judge(
@@ -119,7 +122,7 @@ def judge(
         return Verdict(Action.LINK_DOWN, f"captive_portal: HTTP {outcome.status} to another host")
     action = _BY_STATUS.get(outcome.status, _BY_HUNDRED.get(hundred, Action.HELD))
     wait_s = _retry_after(outcome.headers.get("retry-after", ""), wall)
-    return Verdict(action, _said(outcome), wait_s if action is Action.HELD else None)
+    return Verdict(action, _said(outcome), wait_s if action in _HOLDS else None)
 
 
 def _accepted(answer: Answer, ids: frozenset[int]) -> Verdict:

@@ -28,6 +28,12 @@ _NAME = Text(
 )
 _PATH = Text(r"/[^\x00]*", "an absolute path")
 _TTL = Duration(least=1, most=3650 * _DAY_S)
+_MESSAGES = Whole(1, 10**12)
+_QUOTA_BYTES = Size(1024, 1024**4)
+_OF_BYTES = (
+    "Bytes of requests, compressed, heads included, every attempt (what TLS and TCP add comes on "
+    "top); absent: no limit."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +129,33 @@ class Tls:
 
 
 @dataclasses.dataclass(frozen=True)
+class Daily:
+    """What may be sent from one local midnight to the next."""
+
+    messages: int | None = option(_MESSAGES, None, help="Readings delivered; absent: no limit.")
+    bytes: int | None = option(_QUOTA_BYTES, None, help=_OF_BYTES)
+
+
+@dataclasses.dataclass(frozen=True)
+class Monthly:
+    """What may be sent in a month of the contract."""
+
+    messages: int | None = option(_MESSAGES, None, help="Readings delivered; absent: no limit.")
+    bytes: int | None = option(_QUOTA_BYTES, None, help=_OF_BYTES)
+    reset_day: int = option(
+        Whole(1, 28), 1, help="The day on which the month of the contract begins."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Quotas:
+    """What may be sent; reached, telemetry and logs wait, critical readings and anomalies go on."""
+
+    daily: Daily = option(Section(Daily), Daily(), help="From midnight to midnight.")
+    monthly: Monthly = option(Section(Monthly), Monthly(), help="From reset_day to reset_day.")
+
+
+@dataclasses.dataclass(frozen=True)
 class Upload:
     """Where readings go, and how."""
 
@@ -183,6 +216,13 @@ class Upload:
         Duration(0.1, 10 * _MIN_S), 30.0, help="How long a request may take, answer included."
     )
     compression: str = option(Choice(("gzip", "none")), "gzip", help="How the body is compressed.")
+    backlog_order: str = option(
+        Choice(("oldest_first", "newest_first", "interleave")),
+        "oldest_first",
+        help="Which end of a backlog goes first, within a priority; interleave: a batch of the "
+        "oldest and one of the newest in turn, so that fresh data flows while the rest drains.",
+    )
+    quota: Quotas = option(Section(Quotas), Quotas(), help="For metered links.")
     tls: Tls = option(Section(Tls), Tls(), help="Certificates.")
     allow_insecure_http: bool = option(
         Flag(),

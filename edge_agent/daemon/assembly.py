@@ -15,6 +15,7 @@ from edge_agent.daemon.journal import Say
 from edge_agent.daemon.link import Link
 from edge_agent.daemon.pending import Pending
 from edge_agent.daemon.poller import Poller, Slot
+from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.readers import Readers
 from edge_agent.processing.pipeline import ChannelPlan, SensorPlan
 from edge_agent.sensors import i2c, registry
@@ -78,11 +79,15 @@ def make_flusher(
 ) -> Flusher:
     """The flusher, with a way to the server that nobody has tried yet."""
     upload = config.upload
+    queue.traffic.reset_day = upload.quota.monthly.reset_day
     link = Link(base_s=upload.retry_delay_s, cap_s=upload.max_retry_delay_s, draw=draw, say=say)
     settings = FlushSettings(
         upload.batch_size,
         upload.max_body_bytes,
         upload.interval_s,
+        backlog_order=upload.backlog_order,
+        daily=Allowance(upload.quota.daily.messages, upload.quota.daily.bytes),
+        monthly=Allowance(upload.quota.monthly.messages, upload.quota.monthly.bytes),
         gap_ttl_s=time_to_live(config)[Priority.LOGS],
         labels=config.device.labels,
     )

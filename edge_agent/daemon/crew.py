@@ -12,6 +12,7 @@ from edge_agent.daemon.flusher import Flusher
 from edge_agent.daemon.journal import Say
 from edge_agent.daemon.poller import Poller
 from edge_agent.daemon.readers import BusReaders
+from edge_agent.daemon.routes import RouteListener
 from edge_agent.daemon.worker import Worker
 
 #: What a step may take before its thread counts as stuck; the flusher's has a request's own
@@ -25,7 +26,10 @@ FLUSHER_ENDS_S = 10.0
 
 
 class Crew:
-    """Poller and flusher at work. Used by the supervisor's thread alone."""
+    """Poller and flusher at work, and the listener for links that return.
+
+    Used by the supervisor's thread alone.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Crew:
         self.poller, self._polling = self._new_poller(config)
         #: a former flusher that is still at its last request, and its thread
         self._retiring: tuple[Flusher, Worker] | None = None
+        self._routes = RouteListener(self._link_returned)
 
     @property
     def threads(self) -> tuple[Worker, ...]:
@@ -57,7 +62,9 @@ class Crew:
         return self._polling, flushing
 
     def start(self) -> None:
-        """Start both threads."""
+        """Start both threads, and listen for links that return."""
+        # First: a route must not come between the first try and the listener.
+        self._routes.start()
         self._polling.start()
         self._flushing.start()
 
@@ -105,6 +112,7 @@ class Crew:
         Returns:
             whether the flusher ended in time; if not, its request is abandoned and its rows stay.
         """
+        self._routes.close()
         self._polling.stop(self.poller.finish)
         self._polling.join(POLLER_ENDS_S)
         flushing = self._retiring[1] if self._retiring else self._flushing
@@ -114,6 +122,11 @@ class Crew:
 
     def _wake_flusher(self) -> None:
         """Called by pollers of all configurations: the flusher of the day is woken."""
+        self._flushing.wake()
+
+    def _link_returned(self) -> None:
+        """Called by the listener's thread."""
+        self.flusher.link_returned()
         self._flushing.wake()
 
     def _new_flusher(self, config: Config) -> tuple[Flusher, Worker]:

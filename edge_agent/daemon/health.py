@@ -55,6 +55,7 @@ def line(parts: Parts) -> dict[str, Any]:
         "next_try_s": _whole(max(link.next_try - now, 0.0)) if link.reason else None,
         "last_delivery_s": None if delivered_at is None else _whole(now - delivered_at),
         "sent_today": parts.queue.messages_sent_today,
+        "sent_bytes_month": parts.queue.traffic.month().sent_bytes,
         "size_bytes": parts.queue.size_bytes(),
         "free_bytes": _free_bytes(parts.queue.path.parent),
         "clock": "synced" if parts.clock.synchronized() else "unsynced",
@@ -99,6 +100,11 @@ def document(fields: dict[str, Any], parts: Parts) -> dict[str, Any]:
         "read_total": parts.poller.read_total,
         "overruns_total": parts.poller.overruns_total,
         "delivered_total": parts.flusher.delivered_total,
+        "request": {
+            "items": parts.flusher.sizing.items,
+            "max_bytes": parts.flusher.sizing.max_bytes,
+            "quota_reached": parts.flusher.quota.reached,
+        },
         "sensors": {name: _sensor(slot, faulty) for name, slot in parts.poller.slots.items()},
     }
 

@@ -24,6 +24,7 @@ UNTRIED = "untried"
 _STATE_OF = {
     Action.LINK_DOWN: DOWN,
     Action.HELD: HELD,
+    Action.BROKEN: HELD,
     Action.IN_PROGRESS: HELD,
     Action.SUSPENDED: SUSPENDED,
 }

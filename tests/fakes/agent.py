@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Self
 
-from edge_agent.receiver.server import INGEST_PATH
+from edge_agent.receiver.handler import INGEST_PATH
 
 JSON = {"Content-Type": "application/json"}
 

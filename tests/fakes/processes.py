@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from edge_agent.receiver import ReceiverStore
+
 COMMAND = (sys.executable, "-m", "edge_agent")
 #: Far more than anything here takes: reaching it is a failure, not a measurement.
 PATIENCE_S = 60.0
@@ -46,10 +48,15 @@ def command(
 class Process:
     """A command that goes on; its lines are gathered as they come."""
 
-    def __init__(self, *arguments: str | Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str | Path,
+        env: dict[str, str] | None = None,
+        within: tuple[str, ...] = (),
+    ) -> None:
         self.lines: list[str] = []
         self._popen = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+            [*within, *COMMAND, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -116,6 +123,15 @@ class Script:
         return self.process.returncode
 
 
+def received(site: Site) -> list[tuple[str, float]]:
+    """Every reading at the site's receiver, as name and time."""
+    store = ReceiverStore(site.directory / "received.db")
+    try:
+        return [(item.data["sensor_name"], item.data["timestamp"]) for item in store.items()]
+    finally:
+        store.close()
+
+
 class Site:
     """A directory with an agent's configuration, queue and status, and the commands there."""
 
@@ -123,6 +139,8 @@ class Site:
         self.directory = directory
         self.config = directory / "agent.yaml"
         self.queue = directory / "sync_queue.db"
+        #: the command in front of those that are started: it puts them somewhere else
+        self.within: tuple[str, ...] = ()
         self._processes: list[Process] = []
 
     def configure(self, text: str) -> None:
@@ -154,7 +172,7 @@ class Site:
             process.end(signal.SIGKILL)
 
     def _start(self, *arguments: str | Path, env: dict[str, str] | None = None) -> Process:
-        process = Process(*arguments, env=env)
+        process = Process(*arguments, env=env, within=self.within)
         self._processes.append(process)
         return process
 

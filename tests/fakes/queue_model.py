@@ -137,7 +137,8 @@ class Books:
     def flushed(self, ids: Iterable[int], fate: str, today: str) -> int:
         gone = self.remove(ids, fate)
         day, before = self.sent
-        self.sent = (today, gone + (before if day == today else 0))
+        if gone:
+            self.sent = (today, gone + (before if day == today else 0))
         return gone
 
     def put_off(self, ids: Iterable[int], due: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -31,18 +32,32 @@ class Rig:
         self.server = FakeServer()
         self.told = Told()
         self.draw = 0.5
-        self.batch_size = batch_size
+        self.settings = FlushSettings(batch_size, 1 << 20, INTERVAL_S)
         self.flusher = self.new_flusher(self.server)
 
-    def new_flusher(self, server: FakeServer | None) -> Flusher:
+    def new_flusher(self, server: FakeServer | None, queue: Any = None) -> Flusher:
         link = Link(base_s=BASE_S, cap_s=CAP_S, draw=lambda: self.draw, say=self.told)
-        limits = FlushSettings(self.batch_size, 1 << 20, INTERVAL_S)
-        return Flusher(self.queue, server, limits, link, self.clock, say=self.told)
+        return Flusher(queue or self.queue, server, self.settings, link, self.clock, say=self.told)
+
+    def configure(self, **settings: Any) -> None:
+        """A flusher anew, with other settings."""
+        self.settings = dataclasses.replace(self.settings, **settings)
+        self.flusher = self.new_flusher(self.server)
+
+    def break_queue(self, *methods: str) -> Broken:
+        """A flusher anew whose queue fails in some of its methods."""
+        broken = Broken(self.queue, *methods)
+        self.flusher = self.new_flusher(self.server, broken)
+        return broken
 
     def put(
         self, *values: Any, priority: Priority = Priority.TELEMETRY, ttl_s: int = 86_400
     ) -> None:
         self.queue.enqueue_many([Submission({"value": v}, priority, ttl_s) for v in values])
+
+    def readings(self, sensor: str, *values: Any) -> list[Submission]:
+        """Telemetry of one sensor, to be enqueued."""
+        return [Submission({"sensor_name": sensor, "value": value}) for value in values]
 
     def run(self, seconds: float = 0.0) -> None:
         """Step from event to event until so much time has passed."""

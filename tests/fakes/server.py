@@ -28,9 +28,18 @@ class FakeServer:
         self.taken: dict[tuple[str, int], dict[str, Any]] = {}
         self.duplicates = 0
         self.requests: list[Batch] = []
+        self.sent_bytes = 0
+        #: whether requests get out at all
+        self.reached = True
+        self.another_key = False
+
+    def key_changed(self) -> bool:
+        return self.another_key
 
     def send(self, batch: Batch) -> Verdict:
         self.requests.append(batch)
+        self.sent_bytes += len(batch.body()) if self.reached else 0
+        self.another_key = False
         answer = self.script.popleft() if self.script else self.usual
         return answer(self, batch)
 
@@ -75,6 +84,7 @@ def answer(action: Action, retry_after_s: float | None = None) -> Answer:
     return lambda _server, _batch: Verdict(action, f"because_{action.value}", retry_after_s)
 
 
+BROKEN = answer(Action.BROKEN)
 DOWN = answer(Action.LINK_DOWN)
 BUSY = answer(Action.HELD)
 REFUSE = answer(Action.REFUSED)

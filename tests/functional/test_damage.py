@@ -25,7 +25,7 @@ def table() -> Iterator[list[str]]:
     """What each kind of damage did, printed at the end: ``pytest -s`` shows it."""
     lines = [f"\n{'damage':25}{'caller saw':>12}{'kept':>7}{'lost':>9}{'pause':>10}{'salvage':>10}"]
     yield lines
-    print("\n".join(lines))  # noqa: T201  # what it is for
+    print("\n".join(lines))  # what it is for
 
 
 def tried_again(queue: CloudSyncQueue) -> tuple[int, list[str]]:

@@ -6,14 +6,20 @@ import contextlib
 import io
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.processes import command
+from fakes.clock import FakeClock
+from fakes.processes import command, until
+from fakes.wire import Make, batch_of
 
+from edge_agent.cloud_sync.batch import Batch
+from edge_agent.cloud_sync.verdict import Action
 from edge_agent.config.loader import load
 from edge_agent.receiver import Receiver
 from edge_agent.receiver.batch import read_batch
+from edge_agent.receiver.script import load_script
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -38,10 +44,47 @@ def agent_commands() -> list[list[str]]:
 
 def test_readme_configuration_is_accepted(tmp_path: Path) -> None:
     """What a reader copies must pass the checker."""
-    for text in blocks("yaml"):
+    configurations = [text for text in blocks("yaml") if not text.startswith("steps:")]
+    for text in configurations:
         file = tmp_path / "agent.yaml"
         file.write_text(text)
         assert load(file, {}).config.sensors
+    assert configurations
+
+
+def test_readme_script_is_played_as_it_says(tmp_path: Path, make: Make) -> None:
+    """Each step does to the agent what the comment beside it says."""
+    (text,) = (text for text in blocks("yaml") if text.startswith("steps:"))
+    file = tmp_path / "faults.yaml"
+    file.write_text(text.replace("every: 1s", "every: 1ms"))
+    clock = FakeClock()
+    with Receiver(tmp_path / "r.db", script=load_script(file), clock=clock) as receiver:
+        uploader = make(receiver.url)
+        busy = [uploader.send(batch_of(1)) for _ in range(3)]
+        assert [verdict.retry_after_s for verdict in busy] == [30, 30, 30]
+        assert uploader.send(batch_of(1)).reason.startswith("reset")
+        until(lambda: uploader.send(batch_of(1)).reason.startswith("refused"), "the port to close")
+        clock.advance(10)
+        until(lambda: uploader.send(batch_of(1)).action is Action.DELIVERED, "the port to open")
+        door = door_batch(2)
+        assert uploader.send(door).rejected == {2: "not mine"}
+        assert uploader.send(batch_of(*range(3, 103))).action is Action.DELIVERED
+        assert [uploader.send(batch_of(n)).action for n in (103, 104)] == [Action.DELIVERED] * 2
+        counts = [(count.do, count.done) for count in receiver.endpoint.play.counts]
+    assert counts == [
+        ("status", 3),
+        ("lose_answer", 1),
+        ("refuse", 0),
+        ("reject", 1),
+        ("drip", 1),
+        ("status", 0),
+    ]
+
+
+def door_batch(number: int) -> Batch:
+    """One reading of a sensor called door."""
+    (row,) = batch_of(number).rows
+    return Batch("q-1", "pi-7", (replace(row, payload='{"sensor_name":"door"}'),))
 
 
 @pytest.mark.parametrize("arguments", agent_commands(), ids=" ".join)
@@ -64,7 +107,7 @@ def test_readme_request_is_taken_by_the_receiver() -> None:
     """The wire's example is a request."""
     (text,) = blocks("json")
     batch = read_batch(text.encode())
-    assert [number for number, _ in batch.items] == [41]
+    assert [item.id for item in batch.items] == [41]
 
 
 def test_readme_python_example_sends(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from fakes.processes import Site, bytes_unread_at, command, notify_socket, until
+from fakes.processes import Site, bytes_unread_at, command, notify_socket, received, until
 
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.receiver import ReceiverStore
@@ -29,15 +29,6 @@ def uploading(url: str, *, sensors: str = SENSORS, timeout: str = "30s") -> str:
         f"upload: {{endpoint: '{url}', auth: none, interval: 200ms, retry_delay: 100ms,"
         f" max_retry_delay: 500ms, timeout: {timeout}}}\n{sensors}"
     )
-
-
-def received(site: Site) -> list[tuple[str, float]]:
-    """Every reading at the receiver, as name and time."""
-    store = ReceiverStore(site.directory / "received.db")
-    try:
-        return [(item.data["sensor_name"], item.data["timestamp"]) for item in store.items()]
-    finally:
-        store.close()
 
 
 def enqueued(site: Site) -> int:

@@ -6,13 +6,14 @@ import gzip
 import json
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.wire import PATH, Make, batch_of, head, raw_server, take_request
 from pytest_httpserver import HTTPServer
-from werkzeug import Request
+from werkzeug import Request, Response
 
 from edge_agent.cloud_sync import HTTPCloudUploader
 from edge_agent.cloud_sync.batch import key_of
@@ -69,6 +70,83 @@ def test_request_without_compression_is_the_body(httpserver: HTTPServer, make: M
     make(compression="none").send(BATCH)
     assert last_request(httpserver).data == BATCH.body()
     assert "Content-Encoding" not in last_request(httpserver).headers
+
+
+def only_plain(status: int) -> Callable[[Request], Response]:
+    """A server that does not know what to do with a compressed body."""
+    return lambda request: Response(status=status if "Content-Encoding" in request.headers else 204)
+
+
+@pytest.mark.parametrize("status", [400, 415, 422])
+def test_server_that_knows_no_gzip_gets_plain_bodies_from_then_on(
+    httpserver: HTTPServer, make: Make, status: int
+) -> None:
+    """Once more uncompressed, with the same key; and that was the last compressed one."""
+    httpserver.expect_request(PATH).respond_with_handler(only_plain(status))
+    uploader = make()
+    assert [uploader.send(BATCH).action for _ in range(2)] == [Action.DELIVERED] * 2
+    requests = [request for request, _ in httpserver.log]
+    assert ["Content-Encoding" in request.headers for request in requests] == [True, False, False]
+    assert requests[1].data == requests[2].data == BATCH.body()
+    assert {request.headers["Idempotency-Key"] for request in requests} == {key_of(BATCH.body())}
+
+
+def test_server_that_knows_gzip_is_believed_when_it_refuses(
+    httpserver: HTTPServer, make: Make
+) -> None:
+    """After one compressed body was taken, a 400 means what is in it."""
+    statuses = iter((200, 400, 400))
+    httpserver.expect_request(PATH).respond_with_handler(lambda _: Response(status=next(statuses)))
+    uploader = make()
+    assert [uploader.send(BATCH).action for _ in range(3)] == [
+        Action.DELIVERED,
+        Action.REFUSED,
+        Action.REFUSED,
+    ]
+    assert all("Content-Encoding" in request.headers for request, _ in httpserver.log)
+
+
+def test_server_that_refuses_the_data_has_refused_it_in_both_forms(
+    httpserver: HTTPServer, make: Make
+) -> None:
+    """What the uncompressed body drew is the verdict; the next one is compressed again."""
+    httpserver.expect_request(PATH).respond_with_data("no unit", status=422)
+    uploader = make()
+    for _ in range(2):
+        assert uploader.send(BATCH).reason == "HTTP 422 no unit"
+    found = ["Content-Encoding" in request.headers for request, _ in httpserver.log]
+    assert found == [True, False, True, False]
+
+
+def test_sent_bytes_are_those_of_every_attempt(httpserver: HTTPServer, make: Make) -> None:
+    """Head and body, also of what was refused; nothing where nobody answers."""
+    httpserver.expect_request(PATH).respond_with_data("", status=500)
+    uploader = make(compression="none")
+    uploader.send(BATCH)
+    once = uploader.sent_bytes
+    assert len(BATCH.body()) < once < len(BATCH.body()) + 500
+    uploader.send(BATCH)
+    assert uploader.sent_bytes == 2 * once
+    nobody = make("http://127.0.0.1:9/")
+    nobody.send(BATCH)
+    assert nobody.sent_bytes == 0
+
+
+def test_key_changed_tells_of_another_file_than_the_one_read(make: Make, tmp_path: Path) -> None:
+    """Made, replaced by one of the same size, and removed; reading it settles that."""
+    file = tmp_path / "api_key"
+    uploader = make("http://127.0.0.1:9/", api_key_file=file)
+    assert not uploader.key_changed()
+    for change in (
+        lambda: file.write_text("k1"),
+        lambda: (tmp_path / "new").write_text("k2") and (tmp_path / "new").replace(file),
+        file.unlink,
+    ):
+        change()
+        assert uploader.key_changed()
+        uploader.send(BATCH)
+        assert not uploader.key_changed()
+    assert not make(api_key=KEY).key_changed()
 
 
 @pytest.mark.parametrize(
@@ -219,7 +297,7 @@ def test_post_batch_says_whether_all_was_taken(
     """A bool, whatever the server does."""
     httpserver.expect_request(PATH).respond_with_data(body, status=status)
     assert make().post_batch([{}, {}]) is taken
-    assert "queue_id" not in json.loads(gzip.decompress(last_request(httpserver).data))
+    assert "queue_id" not in json.loads(gzip.decompress(httpserver.log[0][0].data))
 
 
 def test_post_batch_of_what_is_no_json_is_refused(make: Make) -> None:

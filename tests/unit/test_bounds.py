@@ -14,6 +14,7 @@ from fakes.clock import FakeClock
 
 from edge_agent.cloud_sync import CloudSyncQueue, Priority
 from edge_agent.cloud_sync.gaps import Gap
+from edge_agent.cloud_sync.selection import Wanted
 from edge_agent.cloud_sync.shedding import Shedder
 from edge_agent.cloud_sync.thinning import periodic
 from edge_agent.errors import QueueFull
@@ -214,7 +215,7 @@ def test_bounds_spare_what_is_on_its_way(open_queue: Open) -> None:
     """The frozen batch stays as it was, though it is the oldest."""
     queue = open_queue()
     queue.enqueue_many(readings(0, 50))
-    batch = queue.next_batch(50, 1 << 20)
+    batch = queue.next_batch(Wanted(50, 1 << 20))
     assert batch is not None
     for start in range(50, 6_000, 50):
         queue.enqueue_many(readings(start, 50))

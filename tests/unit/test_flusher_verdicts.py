@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
-from fakes.rig import CAP_S, INTERVAL_S, Broken, Rig
+from fakes.rig import CAP_S, INTERVAL_S, Rig
 from fakes.server import (
     BUSY,
     DOWN,
@@ -76,15 +76,13 @@ def test_flusher_splits_to_the_poison_item(rig: Rig, action: Action) -> None:
 
 
 def test_flusher_poison_item_at_the_head_waits_for_a_witness(rig: Rig) -> None:
-    """It is put behind the others, one of which is tried at once; then it is found out."""
+    """Another item is tried at once; that it is accepted speaks against the first."""
     rig.server.usual = poisoned_by(0)
     rig.put(*range(10))
     rig.run()
     assert sorted(rig.server.values) == list(range(1, 10))
-    assert (rig.dead(), rig.queue.pending_count()) == (0, 1)
-    assert rig.told.events == []
-    rig.run(2 * CAP_S + INTERVAL_S)
     assert (rig.dead(), rig.queue.pending_count()) == (1, 0)
+    assert rig.told.events == ["dead_letter"]
 
 
 def test_flusher_refused_item_without_others_suspends(rig: Rig) -> None:
@@ -123,15 +121,23 @@ def test_flusher_server_that_refuses_everything_loses_nothing(rig: Rig) -> None:
     assert rig.told.events == ["suspended", "resumed"]
 
 
-def test_flusher_server_that_turns_bad_condemns_four_at_the_most(rig: Rig) -> None:
-    """Before the fifth in a row another item must be accepted."""
+def test_flusher_server_that_turns_bad_gets_back_what_it_condemned(rig: Rig) -> None:
+    """Four go; before the fifth another must be accepted, and is not: all are queued again."""
     rig.put(*range(10))
     rig.run()
     rig.server.usual = REFUSE
     rig.put(*range(10, 60))
     rig.run(10 * CAP_S)
-    assert rig.dead() == 4
+    assert rig.told.events == ["dead_letter"] * 4 + ["dead_letters_restored", "suspended"]
+    assert (rig.dead(), rig.queue.pending_count()) == (0, 50)
     assert rig.flusher.link.state == SUSPENDED
+    # While it is suspended a probe is a single item, and each time another one.
+    probes = rig.server.sent[-4:]
+    assert [len(values) for values in probes] == [1] * 4
+    assert len({value for (value,) in probes}) == 4
+    rig.server.usual = take
+    rig.run(3 * CAP_S)
+    assert sorted(rig.server.values) == list(range(60))
 
 
 def test_flusher_answer_not_believed_is_halved_and_no_witness(rig: Rig) -> None:
@@ -153,8 +159,7 @@ def test_flusher_ack_that_cannot_be_written_is_owed_and_nothing_is_sent_meanwhil
     rig: Rig,
 ) -> None:
     """Delivered rows are not sent again and again while the card is read-only."""
-    broken: Any = Broken(rig.queue, "ack_sent", "nack", "dead_letter")
-    rig.flusher._queue = broken
+    broken = rig.break_queue("ack_sent", "nack", "nack_sent", "dead_letter")
     rig.put(*range(30))
     rig.run(600)
     assert rig.server.sent == [list(range(10))]
@@ -171,8 +176,7 @@ def test_flusher_ack_that_cannot_be_written_is_owed_and_nothing_is_sent_meanwhil
 @pytest.mark.parametrize("verdict", [DOWN, BUSY, SUSPEND, REFUSE, name_items(rejected=2, retry=3)])
 def test_flusher_verdict_that_cannot_be_written_is_not_forgotten(rig: Rig, verdict: Answer) -> None:
     """Whatever it was, all arrive or are dead once the file can be written."""
-    broken: Any = Broken(rig.queue, "ack_sent", "nack", "dead_letter")
-    rig.flusher._queue = broken
+    broken = rig.break_queue("ack_sent", "nack", "nack_sent", "dead_letter")
     rig.server.script.append(verdict)
     rig.put(*range(10))
     rig.run(60)
@@ -185,8 +189,7 @@ def test_flusher_verdict_that_cannot_be_written_is_not_forgotten(rig: Rig, verdi
 
 def test_flusher_drain_does_not_spin_on_a_broken_store(rig: Rig) -> None:
     """The clock stands still: only the failure can end it."""
-    broken: Any = Broken(rig.queue, "next_batch")
-    rig.flusher._queue = broken
+    broken = rig.break_queue("next_batch")
     rig.put(*range(10))
     rig.flusher.drain(rig.clock.monotonic() + 5)
     assert broken.refusals == 1
@@ -194,7 +197,7 @@ def test_flusher_drain_does_not_spin_on_a_broken_store(rig: Rig) -> None:
 
 def test_flusher_failing_upkeep_does_not_keep_batches_from_being_sent(rig: Rig) -> None:
     """Expiry can come later."""
-    rig.flusher._queue = Broken(rig.queue, "upkeep")  # type: ignore[assignment]  # stands before it
+    rig.break_queue("upkeep")
     rig.put(*range(10))
     rig.run(30)
     assert len(rig.server.taken) == 10

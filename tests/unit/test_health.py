@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from fakes.clock import FakeClock
-from fakes.rig import Rig
+from fakes.rig import INTERVAL_S, Rig
 from fakes.sensors import ScriptedSensor, slot
 from fakes.server import DOWN
 
 from edge_agent.daemon import health
 from edge_agent.daemon.pending import Pending
 from edge_agent.daemon.poller import Poller, Slot
+from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.readers import InlineReaders
 from edge_agent.errors import SensorError
 from edge_agent.processing.pipeline import ChannelPlan
@@ -40,6 +41,7 @@ KEYS = [
     "next_try_s",
     "last_delivery_s",
     "sent_today",
+    "sent_bytes_month",
     "size_bytes",
     "free_bytes",
     "clock",
@@ -98,6 +100,22 @@ def test_health_line_of_an_outage(rig: Rig) -> None:
     assert (fields["link"], fields["link_s"], fields["next_try_s"]) == ("down", 12, 18)
     assert (fields["last_delivery_s"], fields["sent_today"]) == (17, 10)
     assert health.brief(fields) == "depth 11, link down, because_link_down"
+
+
+def test_health_document_says_how_much_goes_into_a_request(rig: Rig) -> None:
+    """As the link has taught it; and which quota keeps the rest back."""
+    rig.configure(daily=Allowance(messages=5))
+    rig.put(*range(8))
+    rig.run(INTERVAL_S)
+    rig.flusher.sizing.too_large(4, 3000)
+    parts = _parts(rig)
+    fields = health.line(parts)
+    assert fields["sent_bytes_month"] == len(rig.server.requests[0].body())
+    assert health.document(fields, parts)["request"] == {
+        "items": 2,
+        "max_bytes": 1500,
+        "quota_reached": "daily messages",
+    }
 
 
 def test_health_of_a_quiet_agent_leaves_out_what_there_is_not(rig: Rig) -> None:

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from edge_agent.cloud_sync import CloudSyncQueue, Priority, bounds, gaps, retention, shedding
+from edge_agent.cloud_sync.selection import Wanted
 from edge_agent.errors import PayloadError, QueueFull
 from edge_agent.types import Submission
 
-Wanted = list[tuple[str, int, int, str]]
+Rows = list[tuple[str, int, int, str]]
 
 ROW = st.tuples(
     st.sampled_from(["number", "number", *KINDS]),
@@ -41,7 +42,7 @@ class QueueMachine(RuleBasedStateMachine):
         wanted=st.lists(ROW, min_size=6, max_size=18),
         fuse=LONG_FUSE,
     )
-    def begin(self, when_full: str, right: bool, wanted: Wanted, fuse: int | None) -> None:
+    def begin(self, when_full: str, right: bool, wanted: Rows, fuse: int | None) -> None:
         self.when_full = when_full
         self.clock = FakeClock(synchronized=right)
         self.model = Model(self.clock)
@@ -84,7 +85,7 @@ class QueueMachine(RuleBasedStateMachine):
         known = [-1, *self.model.books.rows, self.model.books.given + 1]
         return data.draw(st.lists(st.sampled_from(known), max_size=6))
 
-    def submissions(self, wanted: Wanted) -> list[Submission]:
+    def submissions(self, wanted: Rows) -> list[Submission]:
         at, stamp = self.clock.wall(), {}
         if not self.clock.synchronized():
             stamp["clock"] = "unsynced"
@@ -96,7 +97,7 @@ class QueueMachine(RuleBasedStateMachine):
     # -- in ------------------------------------------------------------------------------------
 
     @rule(wanted=st.lists(ROW, min_size=1, max_size=12), fuse=LONG_FUSE)
-    def enqueue(self, wanted: Wanted, fuse: int | None) -> None:
+    def enqueue(self, wanted: Rows, fuse: int | None) -> None:
         new = self.submissions(wanted)
         with pytest.raises(PayloadError):
             self.queue.enqueue_many([*new, Submission({"x": object()})])
@@ -180,7 +181,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 5), fuse=FUSE)
     def send(self, limit: int, fuse: int | None) -> None:
         """A batch goes on its way, and nobody hears of it again."""
-        batch = self.queue.next_batch(limit, 1 << 20)
+        batch = self.queue.next_batch(Wanted(limit, 1 << 20))
         eligible, books = self.model.books.eligible(self.model.now), self.model.books
         assert (batch is None) == (not eligible)
         if batch is None:
@@ -320,7 +321,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.opened()
 
     def today(self) -> str:
-        return time.strftime("%Y-%m-%d", time.localtime(self.clock.wall()))
+        """An unsynchronised clock ends no day that was begun."""
+        today = time.strftime("%Y-%m-%d", time.localtime(self.clock.wall()))
+        return today if self.clock.synchronized() else max(today, self.model.books.sent[0])
 
     # -- what always holds ---------------------------------------------------------------------
 

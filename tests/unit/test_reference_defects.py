@@ -14,6 +14,7 @@ from fakes.server import DOWN
 
 from edge_agent.cloud_sync import CloudSyncQueue, Priority
 from edge_agent.cloud_sync.backoff import full_jitter
+from edge_agent.cloud_sync.selection import Wanted
 from edge_agent.cloud_sync.verdict import Action, Answer, judge
 from edge_agent.errors import PayloadError, QueueBusy
 from edge_agent.types import Submission
@@ -146,7 +147,7 @@ def test_s12_rows_bear_ids_on_the_wire_and_one_flusher_sends_them(path: Path) ->
     """Two flushers sent the same rows, and nothing told the server."""
     with CloudSyncQueue(path) as queue, CloudSyncQueue(path) as other:
         number = queue.enqueue({"n": 1})
-        batch = queue.next_batch(10, 1 << 20)
+        batch = queue.next_batch(Wanted(10, 1 << 20))
         assert batch is not None
         assert f'"queue_id":"{batch.queue_id}"'.encode() in batch.body()
         assert f'"id":{number}'.encode() in batch.body()

@@ -11,6 +11,7 @@ import pytest
 from fakes.clock import FakeClock
 
 from edge_agent.cloud_sync import CloudSyncQueue, Priority, selection
+from edge_agent.cloud_sync.selection import Wanted
 from edge_agent.types import Submission
 
 NO_LIMIT = 1 << 30
@@ -71,18 +72,6 @@ def test_selection_finds_the_longest_lived_after_a_row_of_longer_ttl(
     queue.enqueue({}, ttl_seconds=10)
     clock.advance(500)
     assert ids(queue) == [2]
-
-
-def test_selection_seeks_in_the_index(queue: CloudSyncQueue) -> None:
-    """A range of the published index, no scan, no sorting."""
-    query = selection._ELIGIBLE.format(shift="0.0")
-    with queue._store.read() as db:
-        plan = db.execute(f"EXPLAIN QUERY PLAN {query}", (1, 2, 3, 4)).fetchall()
-    (step,) = (detail for *_, detail in plan)
-    assert step == (
-        "SEARCH sync_queue USING INDEX idx_sync_queue_priority"
-        " (priority=? AND next_retry_at>? AND next_retry_at<?)"
-    )
 
 
 def steps_of_vm(queue: CloudSyncQueue) -> int:
@@ -152,19 +141,19 @@ def test_selection_finds_what_came_back_to_an_older_place(
 def test_batch_is_cut_by_number_and_says_whether_it_waits(queue: CloudSyncQueue) -> None:
     """Full is complete; less is open-ended."""
     queue.enqueue_many([Submission({})] * 5)
-    assert queue.next_batch(3, NO_LIMIT).ids == (1, 2, 3)  # type: ignore[union-attr]
-    assert not queue.next_batch(5, NO_LIMIT).open_ended  # type: ignore[union-attr]
-    assert queue.next_batch(6, NO_LIMIT).open_ended  # type: ignore[union-attr]
+    assert queue.next_batch(Wanted(3)).ids == (1, 2, 3)  # type: ignore[union-attr]
+    assert not queue.next_batch(Wanted(5)).open_ended  # type: ignore[union-attr]
+    assert queue.next_batch(Wanted(6)).open_ended  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("limit_bytes", [150, 200, 350, 500, 1000])
 def test_batch_is_cut_by_the_bytes_of_its_body(queue: CloudSyncQueue, limit_bytes: int) -> None:
     """The head counts too; one row always goes, however little fits."""
     queue.enqueue_many([Submission({"text": "é" * 20, "n": n}) for n in range(30)])
-    batch = queue.next_batch(50, limit_bytes)
+    batch = queue.next_batch(Wanted(50, limit_bytes))
     assert batch is not None
     assert len(batch.rows) == 1 or len(batch.body()) <= limit_bytes
-    longer = queue.next_batch(50, limit_bytes + 200)
+    longer = queue.next_batch(Wanted(50, limit_bytes + 200))
     assert longer is not None
     assert len(longer.rows) > len(batch.rows)
     assert not batch.open_ended
@@ -178,7 +167,7 @@ def test_batch_never_mixes_origins(tmp_path: Path, clock: FakeClock) -> None:
         with CloudSyncQueue(path, clock=clock, device_id=device) as queue:
             queue.enqueue_many([Submission({}), Submission({}, Priority.LOGS)])
     with CloudSyncQueue(path, clock=clock) as queue:
-        while (batch := queue.next_batch(50, NO_LIMIT)) is not None:
+        while (batch := queue.next_batch(Wanted(50))) is not None:
             seen.append((batch.ids, batch.device_id, batch.queue_id))
             queue.ack(batch.ids)
     # As they are sent: by priority, and past the row of another origin nothing is taken along.
@@ -244,27 +233,27 @@ def test_batch_with_a_fresh_critical_item_carries_critical_items_alone(
     queue.enqueue({})
     queue.enqueue({}, Priority.CRITICAL)
     queue.enqueue({}, Priority.ANOMALY)
-    assert queue.next_batch(50, NO_LIMIT).ids == (2,)  # type: ignore[union-attr]
+    assert queue.next_batch(Wanted(50)).ids == (2,)  # type: ignore[union-attr]
     clock.advance(selection.FRESH_S - 0.1)
-    assert queue.next_batch(50, NO_LIMIT).ids == (2,)  # type: ignore[union-attr]
+    assert queue.next_batch(Wanted(50)).ids == (2,)  # type: ignore[union-attr]
     clock.advance(0.1)
-    assert queue.next_batch(50, NO_LIMIT).ids == (2, 3, 1)  # type: ignore[union-attr]
-    assert queue.next_batch(50, NO_LIMIT, critical_only=True).ids == (2,)  # type: ignore[union-attr]
+    assert queue.next_batch(Wanted(50)).ids == (2, 3, 1)  # type: ignore[union-attr]
+    assert queue.next_batch(Wanted(50, priorities=(Priority.CRITICAL,))).ids == (2,)  # type: ignore[union-attr]
 
 
 def test_batch_of_an_empty_queue_is_none(queue: CloudSyncQueue) -> None:
     """Nothing to send."""
-    assert queue.next_batch(50, NO_LIMIT) is None
+    assert queue.next_batch(Wanted(50)) is None
     assert queue.all_batches() == []
 
 
 def test_batch_s_body_does_not_change_with_retries(queue: CloudSyncQueue, clock: FakeClock) -> None:
     """The same rows, taken from the file again, are the same bytes."""
     queue.enqueue({"température": 1.0})
-    before = queue.next_batch(50, NO_LIMIT)
+    before = queue.next_batch(Wanted(50))
     queue.nack([1], 10)
     clock.advance(10)
-    after = queue.next_batch(50, NO_LIMIT)
+    after = queue.next_batch(Wanted(50))
     assert before is not None
     assert after is not None
     assert (before.body(), before.rows[0].retry_count) == (after.body(), 0)
@@ -273,3 +262,55 @@ def test_batch_s_body_does_not_change_with_retries(queue: CloudSyncQueue, clock:
 
 def _fail(*_: Any) -> list[int]:
     raise ZeroDivisionError
+
+
+# -- the newest first, and without what is on its way ---------------------------------------------
+
+
+def test_batch_of_the_newest_holds_them_in_their_order(queue: CloudSyncQueue) -> None:
+    """Of the highest priority as ever; within the request the older ones still go first."""
+    queue.enqueue_many([Submission({})] * 5)
+    queue.enqueue({}, Priority.ANOMALY)
+    newest = queue.next_batch(Wanted(3, newest_first=True))
+    assert newest is not None
+    assert newest.ids == (6, 4, 5)
+    assert not newest.open_ended
+    everything = queue.next_batch(Wanted(9, newest_first=True))
+    assert everything is not None
+    assert everything.ids == queue.next_batch(Wanted(9)).ids  # type: ignore[union-attr]
+    assert everything.open_ended
+
+
+def test_batch_of_the_newest_is_of_the_newest_origin(queue: CloudSyncQueue) -> None:
+    """And cut at its older end, by bytes too."""
+    queue.enqueue_many([Submission({})] * 3)
+    queue.rename_device("pi-8")
+    queue.enqueue_many([Submission({"text": "x" * 100})] * 3)
+    newest = queue.next_batch(Wanted(5, newest_first=True))
+    assert newest is not None
+    assert (newest.device_id, newest.ids) == ("pi-8", (4, 5, 6))
+    few = queue.next_batch(Wanted(5, len(newest.body()) - 1, newest_first=True))
+    assert few is not None
+    assert few.ids == (5, 6)
+
+
+def test_batch_leaves_out_what_is_on_its_way(queue: CloudSyncQueue) -> None:
+    """And is full all the same."""
+    queue.enqueue_many([Submission({})] * 6)
+    batch = queue.next_batch(Wanted(3, but=frozenset({1, 3})))
+    assert batch is not None
+    assert batch.ids == (2, 4, 5)
+    assert queue.next_batch(Wanted(3, but=frozenset(range(7)))) is None
+
+
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+def test_selection_seeks_in_the_index_from_either_end(queue: CloudSyncQueue, order: str) -> None:
+    """A range of the published index, no scan, no sorting."""
+    query = selection._ELIGIBLE.format(shift="0.0", order=order)
+    with queue._store.read() as db:
+        plan = db.execute(f"EXPLAIN QUERY PLAN {query}", (1, 2, 3, 4)).fetchall()
+    (step,) = (detail for *_, detail in plan)
+    assert step == (
+        "SEARCH sync_queue USING INDEX idx_sync_queue_priority"
+        " (priority=? AND next_retry_at>? AND next_retry_at<?)"
+    )

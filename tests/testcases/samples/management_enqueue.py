@@ -1,6 +1,6 @@
 # Queue Management and Backpressure, "enqueue(): Adding Items", as published.
 # A published text keeps its form and may use what the page defined before.
-# ruff: noqa: I001, T201
+# ruff: noqa: I001
 # fmt: off
 
 from pyv_edge_agent.cloud_sync.queue import CloudSyncQueue, Priority

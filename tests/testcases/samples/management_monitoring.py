@@ -1,6 +1,6 @@
 # Queue Management and Backpressure, "Queue Depth Monitoring", as published.
 # A published text keeps its form and may use what the page defined before.
-# ruff: noqa: F821, T201
+# ruff: noqa: F821
 # fmt: off
 
 # Simple depth count

@@ -1,6 +1,6 @@
 # CloudSyncQueue API Reference, "dequeue(batch_size)", as published.
 # A published text keeps its form and may use what the page defined before.
-# ruff: noqa: F821, T201
+# ruff: noqa: F821
 # fmt: off
 
 items = queue.dequeue(batch_size=50)

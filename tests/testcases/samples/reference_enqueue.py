@@ -1,6 +1,6 @@
 # CloudSyncQueue API Reference, "enqueue(payload, priority, ttl_seconds)", as published.
 # A published text keeps its form and may use what the page defined before.
-# ruff: noqa: I001, T201
+# ruff: noqa: I001
 # fmt: off
 
 from pyv_edge_agent.cloud_sync import CloudSyncQueue, Priority

@@ -1,6 +1,6 @@
 # CloudSyncQueue API Reference, "maybe_flush(uploader)", as published.
 # A published text keeps its form and may use what the page defined before.
-# ruff: noqa: F821, I001, T201
+# ruff: noqa: F821, I001
 # fmt: off
 
 from pyv_edge_agent.cloud_sync import HTTPCloudUploader

@@ -1,6 +1,6 @@
 # CloudSyncQueue API Reference, "peek(n)", as published.
 # A published text keeps its form and may use what the page defined before.
-# ruff: noqa: F821, T201
+# ruff: noqa: F821
 # fmt: off
 
 up_next = queue.peek(n=3)

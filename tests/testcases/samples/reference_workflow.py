@@ -1,6 +1,6 @@
 # CloudSyncQueue API Reference, "Complete Workflow Example", as published.
 # A published text keeps its form and may use what the page defined before.
-# ruff: noqa: I001, S108, T201
+# ruff: noqa: I001, S108
 # fmt: off
 
 import time

@@ -1,0 +1,85 @@
+"""What was sent in the present day and month: items and bytes, kept in the queue's file.
+
+A day ends at local midnight, a month on a day of one's choice. While the clock is not known to be
+right a period that was begun does not end for an earlier date: a machine that boots in the past
+would have its quota anew with every start.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from typing import NamedTuple
+
+from edge_agent.clock import Clock
+from edge_agent.cloud_sync.store import Store
+
+#: The last day with which every month can begin.
+LAST_RESET_DAY = 28
+
+_ADD = """
+INSERT INTO counters VALUES (?1, ?2, ?3) ON CONFLICT(name) DO UPDATE SET
+  amount = ?3 + CASE WHEN period = ?2 OR (period > ?2 AND ?4) THEN amount ELSE 0 END,
+  period = CASE WHEN period > ?2 AND ?4 THEN period ELSE ?2 END
+"""
+_READ = """
+SELECT coalesce(sum(amount) FILTER (WHERE name = ?1), 0),
+       coalesce(sum(amount) FILTER (WHERE name = ?2), 0)
+FROM counters WHERE name IN (?1, ?2) AND (period = ?3 OR (period > ?3 AND ?4))
+"""
+
+
+class Sent(NamedTuple):
+    """What was sent in one period."""
+
+    #: delivered
+    items: int
+    #: of requests, heads included, failed attempts too
+    sent_bytes: int
+
+
+class Traffic:
+    """The books of one queue file. Thread-safe."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        #: the day of the month with which a month begins, 1 to `LAST_RESET_DAY`
+        self.reset_day = 1
+        self._store = store
+        self._clock = clock
+
+    def book(self, db: sqlite3.Connection, items: int, sent_bytes: int) -> None:
+        """Add to both periods, in the caller's transaction."""
+        unsure = not self._clock.synchronized()
+        for kind, period in (("day", self._today()), ("month", self._this_month())):
+            for name, amount in (("items", items), ("bytes", sent_bytes)):
+                if amount:
+                    db.execute(_ADD, (f"{name}_{kind}", period, amount, unsure))
+
+    def day(self) -> Sent:
+        """Since local midnight."""
+        return self._read("day", self._today())
+
+    def month(self) -> Sent:
+        """Since the last `reset_day`."""
+        return self._read("month", self._this_month())
+
+    def forget_items_of_day(self) -> None:
+        """Begin to count the day's items anew."""
+        self._store.change(lambda db: db.execute("DELETE FROM counters WHERE name = 'items_day'"))
+
+    def _read(self, kind: str, period: str) -> Sent:
+        names = (f"items_{kind}", f"bytes_{kind}")
+        with self._store.read() as db:
+            found = db.execute(_READ, (*names, period, not self._clock.synchronized()))
+            return Sent(*found.fetchone())
+
+    def _today(self) -> str:
+        """The local date, as the wall clock has it."""
+        return self._date().isoformat()
+
+    def _this_month(self) -> str:
+        """The month in which the present period began."""
+        return (self._date() - dt.timedelta(days=self.reset_day - 1)).strftime("%Y-%m")
+
+    def _date(self) -> dt.date:
+        return dt.datetime.fromtimestamp(self._clock.wall()).astimezone().date()

@@ -1,0 +1,112 @@
+"""Batches that failed and go again, byte for byte as they were, before anything new.
+
+Critical ones stand first. A batch that drew one server error after another steps back so that
+another can show whether the server or the batch is at fault.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Sequence
+
+from edge_agent.cloud_sync.batch import Batch
+from edge_agent.types import Priority
+
+#: Server errors on one batch after which another is tried.
+MOST_ERRORS = 5
+#: Times in a row that one batch may go out and find no answer in time before it is halved.
+MOST_TIMEOUTS = 2
+
+
+@dataclasses.dataclass(slots=True)
+class Held:
+    """A frozen batch, and what it has been through."""
+
+    batch: Batch
+    #: server errors that it drew
+    errors: int = 0
+    #: times in a row that it was sent and not answered in time
+    timeouts: int = 0
+
+    @property
+    def suspected(self) -> bool:
+        """Whether the batch may be at fault."""
+        return self.errors >= MOST_ERRORS
+
+
+class Frozen:
+    """The batches of one flusher. Used by its thread alone."""
+
+    def __init__(self) -> None:
+        self._held: list[Held] = []
+
+    def __contains__(self, batch: Batch) -> bool:
+        return any(held.batch is batch for held in self._held)
+
+    def __bool__(self) -> bool:
+        return bool(self._held)
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """All rows that are frozen."""
+        return frozenset(number for held in self._held for number in held.batch.ids)
+
+    @property
+    def critical(self) -> Batch | None:
+        """The critical batch, if there is one."""
+        first = self._held[0].batch if self._held else None
+        return first if first and first.most_urgent is Priority.CRITICAL else None
+
+    @property
+    def suspected(self) -> list[Batch]:
+        """Those that drew one server error after another."""
+        return [held.batch for held in self._held if held.suspected]
+
+    def first(self, open_to: Collection[Priority]) -> Batch | None:
+        """The one that goes next; None if all are suspected, or there is none.
+
+        Args:
+            open_to: a batch without any of these priorities waits.
+        """
+        return next((held.batch for held in self._of(open_to) if not held.suspected), None)
+
+    def least_tried(self, open_to: Collection[Priority]) -> Batch | None:
+        """Of those that are suspected the one that drew the fewest errors."""
+        fewest = min(self._of(open_to), key=lambda held: held.errors, default=None)
+        return fewest.batch if fewest else None
+
+    def keep(self, batch: Batch) -> Held:
+        """Freeze it, if it is not; returns its record."""
+        for held in self._held:
+            if held.batch is batch:
+                return held
+        new = Held(batch)
+        first = batch.most_urgent is Priority.CRITICAL
+        self._held.insert(0 if first else len(self._held), new)
+        return new
+
+    def keep_only(self, still_queued: Callable[[Sequence[int]], set[int]]) -> None:
+        """Leave out rows that a person has purged or exported: what is left is another request."""
+        for held in self._held:
+            held.batch = held.batch.only(still_queued(held.batch.ids))
+        self._held = [held for held in self._held if held.batch.rows]
+
+    def thaw(self, batch: Batch) -> None:
+        """Its fate is known, or its rows are to go in other company."""
+        self._held = [held for held in self._held if held.batch is not batch]
+
+    def thaw_all(self) -> None:
+        """None goes again as it was."""
+        self._held.clear()
+
+    def halve(self, batch: Batch) -> None:
+        """Put its halves first in its place; one more server error and a half is suspected too."""
+        errors = MOST_ERRORS - 1 if self._drew_errors(batch) else 0
+        self.thaw(batch)
+        self._held[:0] = [Held(half, errors) for half in batch.halves()]
+
+    def _of(self, priorities: Collection[Priority]) -> list[Held]:
+        return [held for held in self._held if held.batch.most_urgent in priorities]
+
+    def _drew_errors(self, batch: Batch) -> bool:
+        return any(held.batch is batch and held.suspected for held in self._held)

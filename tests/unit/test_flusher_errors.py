@@ -1,0 +1,186 @@
+"""What the flusher does with a batch that draws server errors, or that is too much for the link."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fakes.clock import FakeClock
+from fakes.rig import BASE_S, CAP_S, INTERVAL_S, Rig
+from fakes.server import BROKEN, REFUSE, SUSPEND, Answer, answer, poisoned_by, take
+
+from edge_agent.cloud_sync.batch import Batch
+from edge_agent.cloud_sync.verdict import Action, Verdict
+from edge_agent.daemon.frozen import MOST_ERRORS, MOST_TIMEOUTS
+from edge_agent.types import Priority
+
+TIMEOUT = Verdict(Action.LINK_DOWN, "timeout: no answer in time")
+
+
+def slower_than(items: int) -> Answer:
+    """A link on which larger requests find no answer in time."""
+    return lambda server, batch: TIMEOUT if len(batch.rows) > items else take(server, batch)
+
+
+def smaller_than(most_bytes: int) -> Answer:
+    """A server that takes no larger body."""
+
+    def judge(server: Any, batch: Batch) -> Verdict:
+        if len(batch.body()) > most_bytes:
+            return Verdict(Action.TOO_LARGE, "HTTP 413")
+        return take(server, batch)
+
+    return judge
+
+
+def test_flusher_batch_that_draws_errors_goes_first_until_the_fifth(rig: Rig) -> None:
+    """Then another is tried; that one taken, the first is sent in halves."""
+    rig.server.usual = poisoned_by(3, action=Action.BROKEN)
+    rig.put(*range(20), ttl_s=10**6)
+    rig.run(5 * CAP_S)
+    assert rig.server.sent[: MOST_ERRORS + 1] == [list(range(10))] * MOST_ERRORS + [
+        list(range(10, 20))
+    ]
+    assert rig.server.sent[MOST_ERRORS + 1] == [0, 1, 2, 3, 4]
+    assert set(rig.server.values) >= set(range(20)) - {3}
+
+
+def test_flusher_item_that_draws_errors_alone_waits_and_is_never_condemned(rig: Rig) -> None:
+    """Thawed, at the longest back-off, alone and in nobody's way; until its TTL ends."""
+    rig.server.usual = poisoned_by("bad", action=Action.BROKEN)
+    rig.put("bad", *range(9), ttl_s=40 * int(CAP_S))
+    for number in range(10, 300, 10):
+        rig.put(*range(number, number + 10), ttl_s=10**6)
+        rig.run(INTERVAL_S)
+    rig.run(5 * CAP_S)
+    assert len(rig.server.taken) == 9 + 290
+    assert (rig.dead(), rig.queue.pending_count()) == (0, 1)
+    before = len(rig.server.requests)
+    rig.put(*range(1000, 1100))
+    rig.run(4 * CAP_S)
+    companies = [values for values in rig.server.sent[before:] if "bad" in values]
+    assert 2 <= len(companies) <= 5
+    assert companies == [["bad"]] * len(companies)
+    assert len(rig.server.taken) == 9 + 290 + 100
+    assert rig.flusher.link.state == "up"
+    rig.run(40 * CAP_S)
+    assert rig.queue.ledger().expired == 1
+    assert rig.queue.ledger().closes
+
+
+def test_flusher_server_that_is_broken_for_hours_keeps_two_batches_and_all_rows(rig: Rig) -> None:
+    """Both are tried in turn; when it is mended everything arrives, whatever was split."""
+    rig.server.usual = BROKEN
+    rig.put(*range(40), ttl_s=10**6)
+    rig.run(20 * CAP_S)
+    assert {tuple(values) for values in rig.server.sent} == {
+        tuple(range(10)),
+        tuple(range(10, 20)),
+    }
+    rig.server.usual = take
+    rig.run_until_empty()
+    assert sorted(rig.server.values) == list(range(40))
+    assert rig.told.events == ["endpoint_held", "endpoint_ready"]
+
+
+def test_flusher_batch_too_slow_for_the_link_is_halved_and_the_next_are_smaller(rig: Rig) -> None:
+    """Sent and not answered in time, twice; without it a slow link would never pass anything."""
+    rig.server.usual = slower_than(4)
+    rig.put(*range(40))
+    rig.run(12 * CAP_S)
+    assert len(rig.server.taken) == 40
+    assert rig.server.sent[:MOST_TIMEOUTS] == [list(range(10))] * MOST_TIMEOUTS
+    assert rig.flusher.sizing.items < 10
+    rig.server.usual = take
+    for number in range(100, 400, 10):
+        rig.put(*range(number, number + 10))
+        rig.run(INTERVAL_S)
+    assert rig.flusher.sizing.items == 10
+
+
+def test_flusher_link_with_nobody_behind_it_splits_nothing(rig: Rig) -> None:
+    """What never got out was not too much; the batch goes as it was when the link is back."""
+    rig.server.usual = lambda _server, _batch: TIMEOUT
+    rig.server.reached = False
+    rig.put(*range(10))
+    rig.run(10 * CAP_S)
+    assert {tuple(values) for values in rig.server.sent} == {tuple(range(10))}
+    assert rig.flusher.sizing.items == 10
+
+
+def test_flusher_learns_what_a_server_takes_and_keeps_to_it(rig: Rig) -> None:
+    """One refusal teaches it: from then on no body is larger."""
+    rig.server.usual = smaller_than(250)
+    rig.put(*range(100))
+    rig.run_until_empty()
+    assert sorted(rig.server.values) == list(range(100))
+    refused = [batch for batch in rig.server.requests if len(batch.body()) > 250]
+    assert len(refused) <= 3
+    assert rig.server.requests[0] is refused[0]
+
+
+def test_flusher_another_key_is_tried_at_once(rig: Rig) -> None:
+    """Suspended, it looks whether the key's file has changed, and does not wait for the probe."""
+    rig.server.usual = SUSPEND
+    rig.put("x", priority=Priority.ANOMALY)
+    rig.run()
+    rig.server.usual = take
+    rig.run(BASE_S)
+    assert rig.server.values == []
+    rig.server.another_key = True
+    rig.run(20)
+    assert rig.server.values == ["x"]
+
+
+def test_flusher_witness_is_of_another_sensor(rig: Rig) -> None:
+    """A sensor whose every reading is refused does not make the server look wrong."""
+    rig.server.usual = lambda server, batch: (
+        Verdict(Action.REFUSED, "HTTP 400")
+        if any('"bad"' in row.payload for row in batch.rows)
+        else take(server, batch)
+    )
+    rig.queue.enqueue_many(rig.readings("bad", *range(8)) + rig.readings("good", *range(8, 12)))
+    rig.run(2 * CAP_S)
+    assert rig.flusher.link.state == "up"
+    assert sorted(rig.server.values) == [8, 9, 10, 11]
+    rig.run(10 * CAP_S)
+    assert rig.queue.ledger().closes
+    assert "suspended" not in rig.told.events or rig.dead() < 8
+
+
+@pytest.mark.parametrize("items", [64, 1000])
+def test_flusher_poison_costs_few_requests_more(tmp_path_factory: Any, items: int) -> None:
+    """At the most two for each halving."""
+    rig = Rig(tmp_path_factory.mktemp("poison"), FakeClock(), batch_size=64)
+    with rig.queue:
+        rig.put(-1)
+        rig.run(INTERVAL_S)
+        rig.server.requests.clear()
+        rig.server.usual = poisoned_by(items // 2)
+        rig.put(*range(items))
+        rig.run_until_empty()
+        least = -(-items // 64)
+        assert len(rig.server.requests) - least <= 2 * 6
+        assert rig.dead() == 1
+
+
+def test_flusher_server_that_condemns_everything_for_an_hour_costs_nothing(rig: Rig) -> None:
+    """Nothing is dead, and all arrives."""
+    rig.put(*range(100, 110))
+    rig.run(INTERVAL_S)
+    rig.server.usual = REFUSE
+    for number in range(0, 60, 5):
+        rig.put(*range(number, number + 5))
+        rig.run(300)
+    rig.server.usual = take
+    rig.run_until_empty()
+    assert sorted(rig.server.values) == [*range(60), *range(100, 110)]
+    assert rig.dead() == 0
+
+
+def test_flusher_conflict_that_never_ends_does_not_stop_the_others(rig: Rig) -> None:
+    """409 means later, with the same bytes."""
+    rig.server.usual = answer(Action.IN_PROGRESS)
+    rig.put(*range(10))
+    rig.run(5 * CAP_S)
+    assert {tuple(values) for values in rig.server.sent} == {tuple(range(10))}
