@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Set as AbstractSet
 
-from edge_agent.cloud_sync import census, correction, rows, timeline
+from edge_agent.cloud_sync import census, correction, rows, schema, timeline
 from edge_agent.cloud_sync.bounds import Bounds
 from edge_agent.cloud_sync.inspection import Inspection
 from edge_agent.cloud_sync.retention import Expiry
@@ -114,9 +114,10 @@ class Housekeeping(Inspection):
         former = timeline.former(db, boot_id)
         self._time.begin_after(census.newest(db), former)
         # At once: a boot that stores nothing may see the clock set, and end before it is booked.
-        # A file that cannot be written now can still be read and sent; the next write keeps it.
+        # A file that cannot be written now, or is being written, can be read and sent; the next
+        # write keeps it.
         if former is None:
-            with contextlib.suppress(sqlite3.OperationalError):
+            with contextlib.suppress(sqlite3.OperationalError), schema.impatient(db):
                 db.execute("BEGIN IMMEDIATE")
                 with db:
                     timeline.record_opening(db, self._time, boot_id)

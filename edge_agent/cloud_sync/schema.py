@@ -8,9 +8,11 @@ read by all. ``PRAGMA user_version`` numbers the schema; changes are additive, a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sqlite3
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +197,16 @@ def connect(path: Path, *, durability: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+@contextlib.contextmanager
+def impatient(db: sqlite3.Connection) -> Iterator[None]:
+    """In a ``with`` block a lock that another process holds is an error at once."""
+    db.execute("PRAGMA busy_timeout = 0").fetchone()
+    try:
+        yield
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}").fetchone()
 
 
 def prepare(db: sqlite3.Connection) -> None:
