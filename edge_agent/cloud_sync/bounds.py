@@ -67,6 +67,8 @@ class Bounds:
         self._round_gain = 1
         self._thinned_out = False
         self._dead_seen = -1
+        #: ``reject``: unused pages with which a file that may not grow was found to be full
+        self._short: int | None = None
         store.limit(schema.Growth(limits.log_bytes, limits.backstop_pages))
         store.relieve = self._relieve
         if self._room.free() < limits.tight_bytes:
@@ -88,22 +90,23 @@ class Bounds:
             the refusal, already booked, if the rows must not be stored.
         """
         hard = self._room.marks(db).hard
-        if self._room.occupied(db) <= hard:
+        if self._room.occupied(db) <= hard and not self._still_short(db):
             return None
         refused = sum(row.priority >= Priority.TELEMETRY for row in new)
         if self._limits.when_full == "reject" and refused:
             ledger.post(db, "rejected", refused)
             self.rejected_total += refused
             return QueueFull(
-                f"{self._store.path} has reached {hard} bytes, so {refused} of {len(new)} items"
-                " were refused; wait for deliveries, or give the queue more room"
+                f"{self._store.path} is full ({hard} bytes, or what its disk has room for), so"
+                f" {refused} of {len(new)} items were refused;"
+                " wait for deliveries, or give the queue more room"
             )
         self._shed_until(db, lambda: self._room.occupied(db) <= hard)
         return None
 
     def upkeep(self, spare: AbstractSet[int]) -> None:
         """One slice of making room, if any is needed; and what else keeps the disk in order."""
-        self._spare = set(spare)
+        self._spare, self._short = set(spare), None
         self._room.look_around()
         with self._store.read() as db:
             marks, occupied = self._room.marks(db), self._room.occupied(db)
@@ -156,13 +159,26 @@ class Bounds:
         elif not tries or not pinned:
             self._reserve.release()
             self._hold_still()
-        elif self._limits.when_full == "reject":
-            return None
+        elif self._limits.when_full == "reject" and self._short is None:
+            # First whoever wants the room is refused, if he may be.
+            return self._find_short
         else:
             # In the transaction that wants the room: nothing goes for one that fails.
             pages = _RELIEF_PAGES << (2 * (tries - 1))
             return lambda db: self._shed_until(db, lambda: self._room.unused_pages(db) >= pages)
         return lambda _: None
+
+    def _find_short(self, db: sqlite3.Connection) -> None:
+        self._short = self._room.unused_pages(db)
+
+    def _still_short(self, db: sqlite3.Connection) -> bool:
+        """Whether the file was found to be full, and neither it nor the disk has room since."""
+        if self._short is None:
+            return False
+        unused, free = self._room.unused_pages(db), self._room.free()
+        if unused > self._short or free >= self._limits.wanted_bytes:
+            self._short = None
+        return self._short is not None
 
     def _judge(self, marks: Marks, occupied: int) -> None:
         """Begin above the high-water mark, end at the low one."""

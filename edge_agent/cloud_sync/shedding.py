@@ -97,7 +97,7 @@ class Shedder:
         self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]
     ) -> tuple[bool, int]:
         """Shed telemetry read at intervals; returns whether it got any further, how many went."""
-        looked = _next(db, Priority.TELEMETRY, self._passed, most, _LOOK_BYTES)
+        looked = _next(db, Priority.TELEMETRY, self._passed, most, most_bytes=_LOOK_BYTES)
         if not looked:
             return False, 0
         # Never past the newest row: one put off for an hour must not hide an hour of new ones.
@@ -126,14 +126,17 @@ def _next(
     priority: Priority,
     after: tuple[float, int],
     most: int,
+    *,
     most_bytes: int = 0,
+    spare: AbstractSet[int] = frozenset(),
 ) -> list[_Row]:
-    """The oldest rows of a priority beyond a place in its index."""
+    """The oldest rows of a priority beyond a place in its index, but for those to be spared."""
     query, corrections = _NEXT.format(shift=correction.shift(db)), correction.Corrections(db)
-    found = db.execute(query, (priority.value, *after, most))
+    found = db.execute(query, (priority.value, *after, most + len(spare)))
+    others = (row for row in found if row[0] not in spare)
     return [
         _Row(number, corrections.payload(number, text), *rest)
-        for number, text, *rest in rows.up_to_bytes(found, most_bytes or most * _ROW_BYTES)
+        for number, text, *rest in rows.up_to_bytes(others, most_bytes or most * _ROW_BYTES)
     ]
 
 
@@ -141,8 +144,7 @@ def _shed_oldest(
     db: sqlite3.Connection, priority: Priority, most: int, spare: AbstractSet[int]
 ) -> int:
     """Shed the oldest rows of a priority; returns how many went."""
-    found = _next(db, priority, _START, most + len(spare))
-    return _shed(db, [row for row in found if row.id not in spare][:most])
+    return _shed(db, _next(db, priority, _START, most, spare=spare)[:most])
 
 
 def _shed(db: sqlite3.Connection, going: list[_Row]) -> int:

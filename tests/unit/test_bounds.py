@@ -95,6 +95,12 @@ def pour(queue: CloudSyncQueue, batches: int, *, first: int = 0, **metadata: Any
         settle(queue)
 
 
+def pour_by_tens(queue: CloudSyncQueue, first: int) -> None:
+    """Some 500 kB of readings, without upkeep."""
+    for start in range(first, first + 2_000, 10):
+        queue.enqueue_many(readings(start, 10))
+
+
 def stored(queue: CloudSyncQueue) -> list[dict[str, Any]]:
     return [item.payload for item in sorted(queue.dequeue(100_000), key=lambda item: item.id)]
 
@@ -211,6 +217,20 @@ def test_shedding_takes_no_more_for_what_it_spares(open_queue: Open) -> None:
     assert {item.id for item in queue.dequeue(100)} == {*spare, *logs} - set(logs[1:3])
 
 
+def test_shedding_finds_telemetry_behind_long_rows_that_it_spares(open_queue: Open) -> None:
+    """A frozen batch at the head hides nothing: an anomaly is not the next to go."""
+    queue = open_queue("shed")
+    urgent = queue.enqueue({"n": 0}, Priority.ANOMALY)
+    long = [Submission({"x": "y" * 2_000}) for _ in range(20)]
+    spare = set(queue.enqueue_many(long[:10]))
+    others = queue.enqueue_many(long[10:])
+    with queue._store.write() as db:
+        shedder, gone = Shedder(), 0
+        while not gone:
+            gone, _ = shedder.any(db, 2, spare)
+    assert queue.still_queued([urgent, *spare, *others]) == {urgent, *spare, *others[gone:]}
+
+
 def test_bounds_spare_what_is_on_its_way(open_queue: Open) -> None:
     """The frozen batch stays as it was, though it is the oldest."""
     queue = open_queue()
@@ -314,14 +334,55 @@ def test_full_disk_takes_new_rows_for_old_ones(open_queue: Open) -> None:
     reserve = Path(f"{queue.path}.reserve")
     assert reserve.stat().st_size == 256 << 10
     full_disk(queue)
-    for start in range(1_000, 3_000, 10):
-        queue.enqueue_many(readings(start, 10))
+    pour_by_tens(queue, 1_000)
     assert not reserve.exists()
     assert stored(queue)[-1]["timestamp"] == 2_999
     assert queue.ledger().closes
     assert queue.ack([item.id for item in queue.dequeue(50)]) == 50
     queue.upkeep()
     assert reserve.exists()
+
+
+def test_full_disk_refuses_telemetry_under_reject_and_lets_the_rest_work(
+    open_queue: Open, disk: FakeDisk
+) -> None:
+    """A file that may not grow is full for readings; what is urgent or condemned has its room."""
+    queue = open_queue("reject")
+    pour(queue, 10)
+    disk.free = 0
+    queue.upkeep()
+    with pytest.raises(QueueFull, match="room"):
+        pour_by_tens(queue, 1_000)
+    assert (queue.ledger().rejected, queue.ledger().shed) == (10, 0)
+    batch = queue.next_batch(50, 1 << 20)
+    assert batch is not None
+    assert queue.dead_letter(batch.ids, "HTTP 400") == 50
+    urgent = queue.enqueue_many([Submission({"n": n}, Priority.CRITICAL) for n in range(200)])
+    assert queue.still_queued(urgent) == set(urgent)
+    assert queue.ledger().shed > 0
+    assert queue.ledger().closes
+
+
+def test_full_disk_takes_telemetry_under_reject_once_some_was_delivered(
+    open_queue: Open, disk: FakeDisk
+) -> None:
+    """Nobody needs upkeep for that: a program of its own may never call it."""
+    queue = open_queue("reject")
+    pour(queue, 10)
+    disk.free = 0
+    queue.upkeep()
+    with pytest.raises(QueueFull):
+        pour_by_tens(queue, 1_000)
+    with pytest.raises(QueueFull):
+        queue.enqueue_many(readings(3_000, 10))
+    queue.ack([item.id for item in queue.dequeue(100)])
+    queue.enqueue_many(readings(3_000, 10))
+    with pytest.raises(QueueFull):
+        pour_by_tens(queue, 3_010)
+    disk.free = 1 << 40
+    queue.enqueue_many(readings(6_000, 10))
+    assert queue.ledger().shed == 0
+    assert queue.ledger().closes
 
 
 @pytest.mark.parametrize(
