@@ -122,6 +122,20 @@ class Killable:
             room = self.queue.bounds._room
             return room.occupied(db), room.marks(db)
 
+    @property
+    def pinned(self) -> bool:
+        """Whether the file may not grow, as there is no room on the disk."""
+        return self.queue._store.growth.most_pages is not None
+
+    @property
+    def pages(self) -> int:
+        with self.queue._store.read() as db:
+            return self.queue.bounds._room.pages(db)
+
+    def unused_pages(self) -> int:
+        with self.queue._store.read() as db:
+            return self.queue.bounds._room.unused_pages(db)
+
     def correcting(self) -> bool:
         """Whether rows are still to be rewritten after a step of the clock."""
         with self.queue._store.read() as db:

@@ -288,18 +288,21 @@ class Model:
         self.spare |= set(ids)
         self.ever_spared |= self.spare
 
-    def room_was_made(self, seen: Books, fresh: Iterable[int] = ()) -> Books:
+    def room_was_made(
+        self, seen: Books, fresh: Iterable[int] = (), leaving: Iterable[int] = ()
+    ) -> Books:
         """Judge what shedding and thinning took.
 
         Args:
             seen: what is left.
             fresh: ids that were stored after it.
+            leaving: ids that left for another reason.
 
         Returns:
             the books as they must be, with no more than that done.
         """
         books = self.books.copy()
-        gone = books.rows.keys() - seen.rows.keys()
+        gone = books.rows.keys() - seen.rows.keys() - set(leaving)
         assert not gone & self.spare, "rows on their way went"
         stood_for = self._partners(seen)
         assert set(stood_for.values()) <= gone, "a reading stands for one that is still there"
