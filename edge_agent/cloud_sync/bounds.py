@@ -70,7 +70,7 @@ class Bounds:
         #: ``reject``: unused pages with which a file that may not grow was found to be full
         self._short: int | None = None
         store.limit(schema.Growth(limits.log_bytes, limits.backstop_pages))
-        store.relieve = self._relieve
+        store.relieve, store.undone = self._relieve, self._shedder.forget
         if self._room.free() < limits.tight_bytes:
             self._hold_still()
 

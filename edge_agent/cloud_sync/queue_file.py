@@ -62,6 +62,8 @@ class QueueFile:
         self._make_way = make_way
         #: relieves a full disk for the so-many-th try; what that one has to do first, None: no more
         self.relieve: Callable[[int], Change | None] = lambda _: None
+        #: called when a transaction was undone: what it was to change is as it was
+        self.undone: Callable[[], None] = lambda: None
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
         self._closed = False

@@ -51,10 +51,16 @@ class _Row(NamedTuple):
 class Shedder:
     """Sheds slices; remembers up to where no telemetry read at intervals is left."""
 
+    _passed: tuple[float, int]
+    #: up to which id rows were packed since others last left; None: all were
+    _packed_to: int | None
+
     def __init__(self) -> None:
-        self._passed = _START
-        #: up to which id rows were packed since others last left; None: all were
-        self._packed_to: int | None = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Rows that had gone may be there again."""
+        self._passed, self._packed_to = _START, 0
 
     def logs(self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]) -> int:
         """Shed the oldest logs; returns how many rows went."""

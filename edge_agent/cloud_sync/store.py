@@ -77,11 +77,13 @@ class Store(QueueFile):
                 # SQLite ends some failed transactions by itself.
                 if db.in_transaction:
                     db.execute("ROLLBACK")
+                self.undone()
                 raise
             try:
                 db.execute("COMMIT")
             except sqlite3.Error as exc:
                 if not self._committed_after_all(exc, receipt):
+                    self.undone()
                     raise
 
     @contextlib.contextmanager

@@ -217,6 +217,22 @@ def test_shedding_takes_no_more_for_what_it_spares(open_queue: Open) -> None:
     assert {item.id for item in queue.dequeue(100)} == {*spare, *logs} - set(logs[1:3])
 
 
+def test_shedding_begins_anew_when_its_transaction_was_undone(open_queue: Open) -> None:
+    """Readings that are there again go before the event behind them."""
+    queue = open_queue("shed")
+    polled = queue.enqueue_many(readings(0, 2))
+    event = queue.enqueue_many(readings(0, 1, alarm="entered"))
+
+    def shed_in_vain(db: sqlite3.Connection) -> None:
+        assert queue.bounds._shed_some(db)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        queue._store.change(shed_in_vain)
+    queue._store.change(queue.bounds._shed_some)
+    assert queue.still_queued([*polled, *event]) == set(event)
+
+
 def test_shedding_finds_telemetry_behind_long_rows_that_it_spares(open_queue: Open) -> None:
     """A frozen batch at the head hides nothing: an anomaly is not the next to go."""
     queue = open_queue("shed")
