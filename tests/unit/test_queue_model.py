@@ -286,10 +286,10 @@ class QueueMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         """As many slices as are wanted: then nothing has outlived its TTL, and there is room."""
         self.upkeep_to_the_end()
-        # A round that ends here may have begun before they expired, and expiry rests after it.
+        # A round that ends here may have begun before some expired, and expiry rests after it.
         self.clock.advance(retention._REST_S)
         self.upkeep_to_the_end()
-        assert not self.model.books.expired(self.model.now)
+        assert not self.model.books.expired(self.model.now - retention._REST_S)
         occupied, marks = self.site.occupied()
         kept = self.when_full == "reject" or not self.model.books.rows
         assert occupied <= marks.high or kept
