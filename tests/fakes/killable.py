@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import tempfile
 from collections.abc import Callable
@@ -62,18 +63,22 @@ class Killable:
         """
         self.free = PLENTY
         self._clock, self._when_full, self._between = clock, when_full, between
-        self._folder = tempfile.TemporaryDirectory()
         self._kills = 0
         self._power = Power()
         self._patch = pytest.MonkeyPatch()
-        for module, name, value in _PATCHES:
-            self._patch.setattr(module, name, value)
-        self._patch.setattr(sqlite3, "connect", self._power.connect)
+        with contextlib.ExitStack() as begun:
+            begun.callback(self._patch.undo)
+            for module, name, value in _PATCHES:
+                self._patch.setattr(module, name, value)
+            self._patch.setattr(sqlite3, "connect", self._power.connect)
+            self._folder = Path(begun.enter_context(tempfile.TemporaryDirectory()))
+            # All went well: from here on `remove` ends it.
+            self._begun = begun.pop_all()
 
     @property
     def path(self) -> Path:
         """The file as the last kill left it."""
-        return Path(self._folder.name) / f"{self._kills}.db"
+        return self._folder / f"{self._kills}.db"
 
     def open(self) -> None:
         self.queue = CloudSyncQueue(
@@ -143,6 +148,5 @@ class Killable:
 
     def remove(self) -> None:
         """Close and delete everything."""
-        self._power.restore(self.path, self.path.with_name("end"))
-        self._patch.undo()
-        self._folder.cleanup()
+        with self._begun:
+            self._power.restore(self.path, self.path.with_name("end"))
