@@ -370,7 +370,7 @@ def test_full_disk_refuses_telemetry_under_reject_and_lets_the_rest_work(
     with pytest.raises(QueueFull, match="room"):
         pour_by_tens(queue, 1_000)
     assert (queue.ledger().rejected, queue.ledger().shed) == (10, 0)
-    batch = queue.next_batch(50, 1 << 20)
+    batch = queue.next_batch(Wanted(50))
     assert batch is not None
     assert queue.dead_letter(batch.ids, "HTTP 400") == 50
     urgent = queue.enqueue_many([Submission({"n": n}, Priority.CRITICAL) for n in range(200)])
