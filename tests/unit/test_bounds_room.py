@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
+from fakes.crowd import Open, occupied, settle
 
 from edge_agent.cloud_sync import CloudSyncQueue, Priority
+from edge_agent.cloud_sync.limits import free_bytes
 from edge_agent.cloud_sync.shedding import EMERGENCY_ROWS
 from edge_agent.types import Submission
 
 MIB = 1 << 20
-Open = Callable[..., CloudSyncQueue]
 
 
 @pytest.fixture
-def open_queue(tmp_path: Path, clock: FakeClock) -> Iterator[Open]:
-    opened: list[CloudSyncQueue] = []
-
-    def open_it(max_size_bytes: int = MIB, **how: Any) -> CloudSyncQueue:
-        how = {"durability": "normal", "when_full": "shed", "min_free_disk_bytes": 0, **how}
-        queue = CloudSyncQueue(tmp_path / "q.db", clock=clock, max_size_bytes=max_size_bytes, **how)
-        opened.append(queue)
-        return queue
-
-    yield open_it
-    for queue in opened:
-        queue.close()
+def open_queue(open_queue: Open) -> Open:
+    """That shed what is too much, on a disk that has room."""
+    return functools.partial(open_queue, "shed", min_free_disk_bytes=0, free_bytes=free_bytes)
 
 
 def on_disk(queue: CloudSyncQueue) -> int:
@@ -38,20 +29,6 @@ def on_disk(queue: CloudSyncQueue) -> int:
     files = queue.path.parent.glob(f"{queue.path.name}*")
     beside = (".reserve", "-shm", ".lock")
     return sum(f.stat().st_size for f in files if not any(word in f.name for word in beside))
-
-
-def occupied(queue: CloudSyncQueue) -> int:
-    with queue._store.read() as db:
-        return queue.bounds._room.occupied(db)
-
-
-def settle(queue: CloudSyncQueue) -> None:
-    """Upkeep until it wants no more slices."""
-    for _ in range(500):
-        queue.upkeep()
-        if not queue.bounds.crowded:
-            return
-    pytest.fail("upkeep comes to no end")
 
 
 @pytest.mark.parametrize("max_size_bytes", [2 * MIB, 24 * MIB])
