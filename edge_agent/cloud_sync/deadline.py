@@ -1,13 +1,14 @@
-"""An answer within one time-out, head and body and all, and of bounded size.
+"""A connection and an answer, each within one time-out; an answer of bounded size.
 
 A socket's time-out begins anew with every byte that comes, and a buffered ``read(4096)`` returns
 only when all of them are there: a server that drips a byte a second holds its client for hours.
 Here the bytes of an answer come through a reader that grants each wait only what is left of the
-whole.
+whole. How a connection comes about in time is told in `reach`.
 
 Source:
     ``response_class`` of ``http.client.HTTPConnection`` and ``pool_classes_by_scheme`` of urllib3's
-    ``PoolManager`` are the seams that both libraries offer for it.
+    ``PoolManager`` are the seams that both libraries offer for it, and ``_new_conn`` is the one
+    that urllib3's own ``contrib.socks`` uses for another way to connect.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import NewConnectionError
+
+from edge_agent.cloud_sync.reach import Lookup, connect
 
 #: The most that is read of one answer, head included, as it comes over the wire: far above any
 #: answer that is looked at, and a bound for one that never ends.
@@ -96,23 +100,43 @@ def pools(sent: Callable[[int], None]) -> dict[str, type[urllib3.HTTPConnectionP
         sent: told of the bytes of each request, head and body, as they go to the socket (TLS and
             the layers below it add theirs).
     """
+    lookup = Lookup()
 
-    class Counting:
-        """Over a connection's own way of sending."""
+    class Timely:
+        """Over a connection's own ways of connecting and sending."""
 
         sock: socket.socket | None
+        port: int
+        timeout: Any
+        socket_options: Any
+        _dns_host: str
+
+        def _new_conn(self) -> socket.socket:
+            """A socket that is connected, with what is left of the time for the TLS handshake."""
+            try:
+                return connect(
+                    lookup, self._dns_host, self.port, self.timeout, self.socket_options or ()
+                )
+            except OSError as exc:
+                raise NewConnectionError(self, str(exc)) from exc  # type: ignore[arg-type]  # it is one
+
+        def connect(self) -> None:
+            super().connect()  # type: ignore[misc]  # the connection's own
+            # What is sent over it begins with a whole time-out.
+            if self.sock is not None:
+                self.sock.settimeout(self.timeout)
 
         def send(self, data: Any) -> None:
             # What finds nobody to be sent to is not sent.
             if self.sock is None:
-                self.connect()  # type: ignore[attr-defined]  # the connection's own
+                self.connect()
             sent(len(data))
-            super().send(data)  # type: ignore[misc]  # the same
+            super().send(data)  # type: ignore[misc]  # the connection's own
 
-    class Plain(Counting, HTTPConnection):
+    class Plain(Timely, HTTPConnection):
         response_class = _Answer
 
-    class TLS(Counting, HTTPSConnection):
+    class TLS(Timely, HTTPSConnection):
         response_class = _Answer
 
     class PlainPool(urllib3.HTTPConnectionPool):
