@@ -1,6 +1,6 @@
 """A connection within one time-out: the look-up of the name, and every address it has.
 
-``getaddrinfo`` takes no time-out. Three name servers that never answer hold it for 24 s, and again
+``getaddrinfo`` takes no time-out. Three name servers that never answer hold it for 19 s, and again
 for each search domain, which is longer than any request may take. And urllib3 grants its time-out
 to each address anew, so that eight addresses behind a black hole take eight times as long.
 

@@ -1,9 +1,13 @@
-"""Two machines and a cable between them: network namespaces, by ip(8); needs root."""
+"""Two machines and a cable between them: network namespaces, by ip(8); needs root.
+
+What they let through is said by nft(8), whom they ask for names by their own resolv.conf.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +15,8 @@ from pathlib import Path
 #: The server is reached through the gateway, the other end of the cable (RFC 5737, 3; RFC 1918).
 SERVER = "198.51.100.1"
 GATEWAY, AGENT = "10.77.0.1", "10.77.0.2"
+#: Where ip-netns(8) looks for files that stand in for those of /etc.
+_ETC = Path("/etc/netns")
 
 
 class Machine:
@@ -24,6 +30,36 @@ class Machine:
     def ip(self, command: str) -> None:
         """Run ``ip`` there."""
         subprocess.run(["ip", "-netns", self.name, *command.split()], check=True)
+
+    def nft(self, *commands: str) -> None:
+        """Run ``nft`` there; all of it is done, or nothing."""
+        text = "\n".join(commands)
+        subprocess.run([*self.within, "nft", "-f", "-"], input=text, text=True, check=True)
+
+    def refuse(self, *rules: str) -> None:
+        """What comes in meets these rules, and only these: none lets everything through."""
+        self.nft(
+            "add table inet faults",
+            "delete table inet faults",
+            "table inet faults { chain input { type filter hook input priority 0; }; }",
+            *(f"add rule inet faults input {rule}" for rule in rules),
+        )
+
+    @contextlib.contextmanager
+    def resolving(self, text: str) -> Iterator[None]:
+        """Commands that start there meanwhile find this in ``/etc/resolv.conf``."""
+        place = _ETC / self.name
+        place.mkdir(parents=True)
+        try:
+            (place / "resolv.conf").write_text(text)
+            # Another way to look names up may stand before the name servers.
+            (place / "nsswitch.conf").write_text("hosts: files dns\n")
+            yield
+        finally:
+            shutil.rmtree(place)
+            # Others may have theirs there.
+            with contextlib.suppress(OSError):
+                _ETC.rmdir()
 
 
 class Cable:
