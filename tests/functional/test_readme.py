@@ -113,7 +113,7 @@ def test_readme_request_is_taken_by_the_receiver() -> None:
 
 def test_readme_python_example_sends(tmp_path: Path) -> None:
     """Run as it stands, but for the receiver's port and the queue's place."""
-    (code,) = blocks("python")
+    (code,) = (code for code in blocks("python") if "CloudSyncQueue" in code)
     with Receiver(tmp_path / "r.db") as receiver:
         code = code.replace("http://127.0.0.1:8089/v1/ingest", receiver.url)
         code = code.replace("/tmp/my_queue.db", str(tmp_path / "q.db"))  # noqa: S108  # the README's
