@@ -98,10 +98,13 @@ def test_nginx_that_limits_rate_and_size_costs_no_reading(site: Site, tell: Tell
     assert site.status()["health"]["dead"] == 0
 
 
-def test_nginx_with_client_certificates_takes_readings_once_there_is_one(
-    site: Site, tell: Tell
+@pytest.mark.parametrize("trusted_before", [False, True])
+def test_nginx_that_wants_a_client_certificate_takes_readings_once_there_is_one(
+    site: Site, tell: Tell, trusted_before: bool
 ) -> None:
-    """Without one it answers 400 to everything, which condemns nothing; a reload brings one."""
+    """It answers 400 to everything, which condemns nothing, not even after it took readings
+    without one; a reload brings one.
+    """
     authority, place = trustme.CA(), site.directory
     for name, cert in (
         ("server", authority.issue_cert("127.0.0.1")),
@@ -112,19 +115,24 @@ def test_nginx_with_client_certificates_takes_readings_once_there_is_one(
     _, url = site.receiver()
     tls = (
         f"ssl_certificate {place}/server.pem; ssl_certificate_key {place}/server.pem;"
-        f" ssl_client_certificate {place}/ca.pem; ssl_verify_client on;"
+        f" ssl_client_certificate {place}/ca.pem;"
     )
-    with nginx(place / "nginx", url.removesuffix("/v1/ingest"), ssl="ssl", server=tls) as proxy:
+    strict, lax = ({"ssl": "ssl", "server": f"{tls} ssl_verify_client {x};"} for x in ("on", "off"))
+    first = lax if trusted_before else strict
+    with nginx(place / "nginx", url.removesuffix("/v1/ingest"), **first) as proxy:
         endpoint = f"https://127.0.0.1:{proxy.port}/v1/ingest"
         trust = f"tls: {{ca_file: {place}/ca.pem}}"
         site.configure(CONFIG.format(endpoint=endpoint, more=trust))
         agent = site.agent()
+        if trusted_before:
+            until(lambda: len(received(site)) > 20, "readings without a certificate")
+            proxy.change(**strict)
         assert "certificate" in agent.wait_for("suspended")
-        assert received(site) == []
+        before = len(received(site))
         trust = f"tls: {{ca_file: {place}/ca.pem, client_cert_file: {place}/client.pem}}"
         site.configure(CONFIG.format(endpoint=endpoint, more=trust))
         agent.send(signal.SIGHUP)
-        until(lambda: len(received(site)) > 50, "the readings")
+        until(lambda: len(received(site)) > before + 20, "the readings")
         stop_when_all_is_sent(site, agent)
         tell(f"nginx answered {dict(proxy.answered())}")
     tell_journal(agent, tell)
