@@ -92,7 +92,7 @@ class HTTPCloudUploader:
             api_key: the key itself; or
             api_key_file: the file it stands in, read again whenever it changes.
             timeout: seconds for a whole request and its answer.
-            connect_timeout_s: seconds of that for the connection.
+            connect_timeout_s: seconds of that for the connection, the name's look-up included.
             auth: ``bearer``, ``token`` (InfluxDB's word for it) or ``none``.
             headers: more header fields.
             compression: ``gzip`` or ``none``.
