@@ -121,7 +121,9 @@ class ReceiverStore:
     ) -> Receipt:
         """Keep what is new of a batch and the answer to its key, in one transaction.
 
-        A key that is known gets its first answer again, and nothing is stored.
+        A key that is known gets its first answer again, and nothing is stored. An answer that
+        refuses items for reasons of the moment, or wants them again, is no last word: it is not
+        remembered, and the same request is judged anew.
 
         Args:
             batch: what came.
@@ -142,7 +144,8 @@ class ReceiverStore:
             else:
                 counts = self._insert(batch, refused.keys() | set(retry))
                 said = _answer(counts, refused, retry)
-                self._remember(batch, said)
+                if not (rejected or retry):
+                    self._remember(batch, said)
             connection.execute(
                 "UPDATE totals"
                 " SET requests = requests + 1, items = items + ?, repeated = repeated + ?",

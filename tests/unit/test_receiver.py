@@ -172,22 +172,32 @@ def test_store_that_fails_midway_keeps_nothing_of_the_batch(store: ReceiverStore
 
 
 def test_store_asked_the_same_again_gives_the_first_answer(tmp_path: Path) -> None:
-    """Also another process on the file, also where the answer named items; nothing is stored."""
-    batch = read_batch(body(batch=[{"id": n, "data": {}} for n in (1, 2, 3)]), '"k"')
+    """Also another process on the file, also where an item could not be kept; nothing is stored."""
+    items = [{"id": 1}, {"id": 2, "data": {}}, {"id": 3, "data": {}}]
+    batch = read_batch(body(batch=items), '"k"')
     store = ReceiverStore(tmp_path / "receiver.db")
-    first = store.store(batch, rejected={1: "why"}, retry=[2])
-    assert first.said == {
-        "stored": 1,
-        "repeated": 0,
-        "rejected": [{"id": 1, "reason": "why"}],
-        "retry": [2],
-    }
+    first = store.store(batch)
+    why = [{"id": 1, "reason": "data is no object"}]
+    assert first.said == {"stored": 2, "repeated": 0, "rejected": why}
     store.close()
     store = ReceiverStore(tmp_path / "receiver.db")
-    assert store.store(batch) == ((0, 3), first.said, True)
-    assert [item.id for item in store.items()] == [3]
-    assert store.totals() == (2, 1, 3)
+    assert store.store(batch) == ((0, 2), first.said, True)
+    assert [item.id for item in store.items()] == [2, 3]
+    assert store.totals() == (2, 2, 2)
     store.close()
+
+
+@pytest.mark.parametrize("for_now", [{"rejected": {1: "why"}}, {"retry": [1]}])
+def test_store_that_refused_or_put_off_an_item_judges_the_same_anew(
+    store: ReceiverStore, for_now: dict[str, Any]
+) -> None:
+    """Or what is to come again would come in vain for as long as it comes in the same company."""
+    batch = read_batch(body(batch=[{"id": n, "data": {}} for n in (1, 2)]), '"k"')
+    first = store.store(batch, **for_now)
+    assert (first.counts, [*first.said]) == ((1, 0), ["stored", "repeated", *for_now])
+    assert store.store(batch, **for_now).counts == (0, 1)
+    assert store.store(batch) == ((1, 1), {"stored": 1, "repeated": 1}, False)
+    assert store.store(batch).replayed
 
 
 def test_store_refuses_a_key_that_stands_for_another_body(store: ReceiverStore) -> None:
