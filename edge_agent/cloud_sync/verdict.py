@@ -85,6 +85,8 @@ class Verdict:
     rejected: Mapping[int, str] = dataclasses.field(default_factory=dict)
     #: items to be sent again later, on their own
     retry: frozenset[int] = frozenset()
+    #: entries of the answer that name nothing that was sent
+    strange: int = 0
 
 
 #: The statuses that speak for themselves; whatever is not here is told apart by its hundred.
@@ -139,20 +141,26 @@ def _accepted(answer: Answer, ids: frozenset[int]) -> Verdict:
         said = json.loads(text)
     except (ValueError, RecursionError):
         return Verdict(Action.DISBELIEVED, "the answer begins like JSON and is none")
-    rejected, retry = _named(said, ids)
-    return Verdict(Action.DELIVERED, f"HTTP {answer.status}", rejected=rejected, retry=retry)
+    return _item_by_item(said, ids, f"HTTP {answer.status}")
 
 
-def _named(said: Mapping[str, Any], ids: frozenset[int]) -> tuple[dict[int, str], frozenset[int]]:
-    """The items a 2xx names as rejected and to be retried; whatever else it says is ignored."""
-    rejected: dict[int, str] = {}
-    for entry in _listed(said.get("rejected")):
-        number = _id_of(entry, ids)
-        if number is not None:
-            reason = entry.get("reason", "rejected") if isinstance(entry, dict) else "rejected"
-            rejected[number] = _storable(str(reason))
-    retry = (_id_of(entry, ids) for entry in _listed(said.get("retry")))
-    return rejected, frozenset(n for n in retry if n is not None and n not in rejected)
+def _item_by_item(said: Mapping[str, Any], ids: frozenset[int], reason: str) -> Verdict:
+    """What a 2xx says of items: rejected, to be retried; whatever else it says is ignored."""
+    refused = [(_id_of(entry, ids), _reason_of(entry)) for entry in _listed(said.get("rejected"))]
+    again = [_id_of(entry, ids) for entry in _listed(said.get("retry"))]
+    rejected = {number: why for number, why in refused if number is not None}
+    return Verdict(
+        Action.DELIVERED,
+        reason,
+        rejected=rejected,
+        retry=frozenset(n for n in again if n is not None and n not in rejected),
+        strange=[*again, *(number for number, _ in refused)].count(None),
+    )
+
+
+def _reason_of(entry: object) -> str:
+    said = entry.get("reason", "rejected") if isinstance(entry, dict) else "rejected"
+    return _storable(str(said))
 
 
 def _listed(value: object) -> list[Any]:

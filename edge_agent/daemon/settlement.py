@@ -58,6 +58,8 @@ class Settlement:
         self._unbooked = 0
         #: whether the last batch was taken, and the one before it
         self._passed = self._passed_before = False
+        #: whether it was told that this server names items that were not sent
+        self._strange_told = False
 
     def inherit(self, former: Settlement) -> None:
         """Take over another one's batches, debts and counts: the configuration was reloaded."""
@@ -120,6 +122,10 @@ class Settlement:
         if verdict.retry:
             self._owe(self._queue.nack, sorted(verdict.retry), self._link.longest_s)
         self._refused(batch, verdict.rejected, now, witnessed=bool(taken))
+        if verdict.strange and not self._strange_told:
+            self._strange_told = True
+            advice = "ignored; the server's answers name ids that were not in the request"
+            self._say(logging.INFO, event("unknown_ids", entries=verdict.strange, do=advice))
 
     def _split_suspected(self) -> None:
         """Another batch was taken: it is those that are at fault which drew server errors."""

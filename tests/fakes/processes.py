@@ -69,6 +69,11 @@ class Process:
     def pid(self) -> int:
         return self._popen.pid
 
+    def peak_bytes(self) -> int:
+        """The most memory it ever had in use (proc(5), VmHWM)."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
     def said(self, text: str) -> str | None:
         """The first line that contains ``text``."""
         return next((line for line in self.lines if text in line), None)
@@ -143,9 +148,9 @@ class Site:
         self.within: tuple[str, ...] = ()
         self._processes: list[Process] = []
 
-    def configure(self, text: str) -> None:
-        """Write the configuration; the queue's place is added."""
-        self.config.write_text(f"queue: {{path: {self.queue}}}\n{text}")
+    def configure(self, text: str, queue: str = "") -> None:
+        """Write the configuration; the queue's place is added to what else is said of it."""
+        self.config.write_text(f"queue: {{path: {self.queue}, {queue}}}\n{text}")
 
     def agent(self, **env: str) -> Process:
         """Start the agent and wait until it is ready."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
 from fakes.damage import ROWS
+from fakes.delivery import Delivery
 from fakes.processes import Site
 from fakes.wire import PATH, Make
 from pytest_httpserver import HTTPServer
@@ -25,6 +26,17 @@ def site(tmp_path: Path) -> Iterator[Site]:
     place = Site(tmp_path)
     yield place
     place.close()
+
+
+@pytest.fixture
+def delivery(site: Site, record_property: Callable[[str, object], None]) -> Iterator[Delivery]:
+    """A server and an agent; what the agent's journal said stands in the test's report."""
+    place = Delivery(site)
+    yield place
+    place.close()
+    for line in place.agent.lines:
+        record_property("journal", line)
+        print(line)
 
 
 @pytest.fixture

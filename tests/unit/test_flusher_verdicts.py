@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -49,6 +50,17 @@ def test_flusher_answer_that_takes_some_and_rejects_many_is_believed(rig: Rig) -
     rig.put(*range(10))
     rig.run()
     assert (rig.dead(), rig.flusher.link.state) == (9, UP)
+
+
+def test_flusher_ids_that_were_never_sent_are_ignored_and_told_of_once(rig: Rig) -> None:
+    """Everything is delivered; a server that says so each time does not fill the journal."""
+    rig.server.usual = lambda server, batch: dataclasses.replace(take(server, batch), strange=3)
+    rig.put(*range(25))
+    rig.run_until_empty()
+    assert rig.server.values == list(range(25))
+    assert [line.partition(" do=")[0] for line in rig.told.about("unknown_ids")] == [
+        "unknown_ids entries=3"
+    ]
 
 
 def test_flusher_answers_that_reject_everything_suspend_and_lose_nothing(rig: Rig) -> None:

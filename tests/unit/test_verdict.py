@@ -128,6 +128,13 @@ def test_verdict_on_single_items_names_those_that_were_sent(
     assert (verdict.rejected, verdict.retry) == (rejected, retry)
 
 
+def test_verdict_counts_entries_that_name_nothing_that_was_sent() -> None:
+    """A server that means other ids than ours has to be told of."""
+    said = {"rejected": [{"id": 41}, {"id": 99}, {}], "retry": [42, "42", None], "other": [7]}
+    assert judged(200, json.dumps(said).encode()).strange == 4
+    assert judged(200, b'{"rejected": [41], "retry": [42, 41]}').strange == 0
+
+
 def test_verdict_s_reasons_are_cut_and_storable() -> None:
     """A server's words are no longer than a line and hold nothing a file cannot."""
     said = {"rejected": [{"id": 41, "reason": "\ud800" * 999}]}
