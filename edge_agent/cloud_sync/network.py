@@ -36,6 +36,27 @@ _BY_WORDS = (
     ("proxy", "proxy", "the proxy does not answer as one"),
 )
 
+#: What OpenSSL calls alerts and errors (SSL_alert_desc_string(3)), and what they mean to a person.
+_BY_ALERT = (
+    ("PROTOCOL_VERSION", "tls_version", "the server speaks no TLS 1.2 or newer"),
+    ("UNSUPPORTED_PROTOCOL", "tls_version", "the server speaks no TLS 1.2 or newer"),
+    ("ALERT_CERTIFICATE_REQUIRED", "tls_client_cert", "the server wants a client certificate"),
+    (
+        "ALERT_UNKNOWN_CA",
+        "tls_client_cert",
+        "the server does not know who issued our client certificate",
+    ),
+    ("ALERT_BAD_CERTIFICATE", "tls_client_cert", "the server refuses our client certificate"),
+    ("ALERT_CERTIFICATE", "tls_client_cert", "the server refuses our client certificate"),
+    ("ALERT_ACCESS_DENIED", "tls_client_cert", "the server refuses our client certificate"),
+    ("ALERT_HANDSHAKE_FAILURE", "tls", "it speaks no TLS 1.2, or wants a client certificate"),
+    ("WRONG_VERSION_NUMBER", "tls", "nobody speaks TLS at that port"),
+    ("HTTP_REQUEST", "tls", "nobody speaks TLS at that port"),
+)
+#: TLS 1.3 has a client send its request before the server has looked at its certificate
+#: (RFC 8446, 4.4.2.4 and appendix C.4): what follows may overtake the alert.
+_CUT_IN_TLS = "the connection was cut; a server does so, too, that refuses our client certificate"
+
 
 def failure_of(exc: BaseException) -> Failure:
     """The failure behind an exception of the uploader."""
@@ -55,18 +76,28 @@ def _known(cause: BaseException) -> Failure | None:
     """A failure told by the exception's type or number."""
     if isinstance(cause, UploaderError):
         return Failure("no_key", str(cause))
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        # Raised by Python code (urllib3 1.26 compares names itself), they lack the attributes.
-        message = getattr(cause, "verify_message", str(cause))
-        return Failure(f"tls_{_tls_word(message)}", message)
     if isinstance(cause, ssl.SSLError):
-        return Failure("tls", getattr(cause, "reason", None) or str(cause))
+        return _tls_failure(cause)
     if isinstance(cause, socket.gaierror):
         return Failure("dns", "the server's name cannot be looked up")
     if isinstance(cause, TimeoutError):
         return Failure("timeout", str(cause) or "no answer in time")
     number = getattr(cause, "errno", None)
     return Failure(*_BY_ERRNO[number]) if number in _BY_ERRNO else None
+
+
+def _tls_failure(cause: ssl.SSLError) -> Failure:
+    """What OpenSSL complains of, in a person's words where it is known."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        # Raised by Python code (urllib3 1.26 compares names itself), they lack the attributes.
+        message = getattr(cause, "verify_message", str(cause))
+        return Failure(f"tls_{_tls_word(message)}", message)
+    if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return Failure("reset", _CUT_IN_TLS)
+    reason = getattr(cause, "reason", None) or str(cause)
+    known = ((kind, words) for part, kind, words in _BY_ALERT if part in reason)
+    kind, words = next(known, ("tls", ""))
+    return Failure(kind, f"{words} ({reason})" if words else reason)
 
 
 def _tls_word(message: str) -> str:

@@ -33,6 +33,19 @@ _TOLD = {
     HELD: (logging.INFO, "endpoint_held", None),
     SUSPENDED: (logging.ERROR, "suspended", "check upload.endpoint and the API key"),
 }
+#: What to do about failures, by the first words of their reasons, where it is something else.
+_REMEDIES = {
+    "captive_portal": "a login page answers; log in to this network, or use another",
+    "no_key": "put the API key into the file that is named",
+    "no_ca": "see that the files of upload.tls are there",
+    "refuses everything": "nothing was lost; see at the server why it refuses all readings",
+    "tls_client_cert": "check upload.tls.client_cert_file; the server decides whom it lets in",
+    "tls_expired": "renew the server's certificate, or see whether this machine's clock is right",
+    "tls_not_yet_valid": "see whether this machine's clock is right",
+    "tls_untrusted": "set upload.tls.ca_file if the server has an authority of its own",
+    "tls_version": "the server has to speak TLS 1.2 or newer",
+    "tls_wrong_host": "check upload.endpoint; its host is not in the server's certificate",
+}
 _BACK = {DOWN: "link_up", HELD: "endpoint_ready", SUSPENDED: "resumed"}
 
 
@@ -102,6 +115,7 @@ class Link:
         self.next_try = now + hold_s
         if state != self.state:
             level, name, remedy = _TOLD[state]
+            remedy = _REMEDIES.get(reason.partition(":")[0], remedy)
             was = {"was": self.state, "for_s": round(now - self.since)}
             fields = was if self.state in _BACK else {}
             line = event(name, reason=reason, next_try_s=round(hold_s), **fields, do=remedy)

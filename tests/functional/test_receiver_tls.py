@@ -82,7 +82,7 @@ def test_receiver_of_an_old_tls_is_refused_by_the_agent(
     """Link down, and nothing is asked."""
     with Receiver(tmp_path / "r.db", tls=server_context(files.server, newest=newest)) as receiver:
         verdict = make(receiver.url, ca_file=str(files.ca), timeout=20.0).send(BATCH)
-        assert (verdict.action, verdict.reason.split(":")[0]) == (Action.LINK_DOWN, "tls")
+        assert (verdict.action, verdict.reason.split(":")[0]) == (Action.LINK_DOWN, "tls_version")
         assert receiver.endpoint.answers == {}
 
 

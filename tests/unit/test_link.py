@@ -40,6 +40,23 @@ def test_link_first_failure_holds_for(
     assert link.may_try(100.0 + hold_s)
 
 
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("dns: no such name", "nothing to do"),
+        ("tls_not_yet_valid: certificate is not yet valid", "clock"),
+        ("tls_client_cert: the server wants a client certificate", "client_cert_file"),
+        ("captive_portal: a web page answered", "log in"),
+    ],
+)
+def test_link_down_says_what_to_do_about_it(
+    link: Link, told: Told, reason: str, advice: str
+) -> None:
+    """Waiting does not renew a certificate."""
+    link.failed(Action.LINK_DOWN, reason, 0.0)
+    assert advice in told.about("link_down")[0].partition(" do=")[2]
+
+
 def test_link_success_forgets_the_failures(link: Link) -> None:
     """The next back-off begins at the base again."""
     for _ in range(9):

@@ -19,6 +19,13 @@ def certificate(message: str) -> ssl.SSLCertVerificationError:
     return error
 
 
+def openssl(reason: str) -> ssl.SSLError:
+    """An alert that came, or an error of its own."""
+    error = ssl.SSLError(1, f"[SSL: {reason}] in its own words")
+    error.reason = reason
+    return error
+
+
 @pytest.mark.parametrize(
     ("cause", "kind"),
     [
@@ -37,7 +44,14 @@ def certificate(message: str) -> ssl.SSLCertVerificationError:
         (certificate("self-signed certificate"), "tls_untrusted"),
         (ssl.SSLCertVerificationError("hostname 'a' doesn't match 'b'"), "tls_wrong_host"),
         (ValueError("hostname 'a' doesn't match 'b'"), "tls_wrong_host"),
-        (ssl.SSLError(1, "wrong version number"), "tls"),
+        (ssl.SSLError(1, "internal error"), "tls"),
+        (openssl("TLSV1_ALERT_PROTOCOL_VERSION"), "tls_version"),
+        (openssl("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "tls_client_cert"),
+        (openssl("SSLV3_ALERT_CERTIFICATE_EXPIRED"), "tls_client_cert"),
+        (openssl("TLSV1_ALERT_UNKNOWN_CA"), "tls_client_cert"),
+        (openssl("WRONG_VERSION_NUMBER"), "tls"),
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), "reset"),
+        (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed"), "reset"),
         (UploaderError("no key in /x: it is empty"), "no_key"),
         (OSError("Could not find the TLS certificate file, invalid path: /x"), "no_ca"),
         (OSError("Connection aborted."), "reset"),
