@@ -39,6 +39,7 @@ _REMEDIES = {
     "no_key": "put the API key into the file that is named",
     "no_ca": "see that the files of upload.tls are there",
     "refuses everything": "nothing was lost; see at the server why it refuses all readings",
+    "tls": "check upload.endpoint and the files of upload.tls",
     "tls_client_cert": "check upload.tls.client_cert_file; the server decides whom it lets in",
     "tls_expired": "renew the server's certificate, or see whether this machine's clock is right",
     "tls_not_yet_valid": "see whether this machine's clock is right",

@@ -88,7 +88,10 @@ DOUBTS = {
     "TLS 1.0": Doubt('"tls_version: ', "TLS 1.2", newest="1.0"),
     "TLS 1.1": Doubt('"tls_version: ', "TLS 1.2", newest="1.1"),
     "client without certificate": Doubt(
-        '"tls: it speaks no TLS 1.2, or wants a client certificate', "", newest="1.2", wants=True
+        '"tls: it speaks no TLS 1.2, or wants a client certificate',
+        "upload.tls",
+        newest="1.2",
+        wants=True,
     ),
     "client of another authority": Doubt(
         '"tls_client_cert: ', "client_cert_file", newest="1.2", wants=True, shown=False
@@ -126,6 +129,7 @@ def test_port_that_speaks_no_tls(delivery: Delivery) -> None:
     delivery.run(endpoint=delivery.receiver.url.replace("http:", "https:"))
     told = delivery.agent.wait_for("link_down")
     assert told.startswith('link_down reason="tls: nobody speaks TLS at that port')
+    assert 'do="check upload.endpoint' in told
     assert len(delivery.end(Row(), settled=False)) >= len(BACKLOG)
 
 
