@@ -58,8 +58,8 @@ class Settlement:
         self._unbooked = 0
         #: whether the last batch was taken, and the one before it
         self._passed = self._passed_before = False
-        #: whether it was told that this server names items that were not sent
-        self._strange_told = False
+        #: what was told of this server's answers: each is said once
+        self._told: set[str] = set()
 
     def inherit(self, former: Settlement) -> None:
         """Take over another one's batches, debts and counts: the configuration was reloaded."""
@@ -87,6 +87,9 @@ class Settlement:
         if verdict.action in _ANSWERS:
             # Whatever it says of the items: the link is back, if this tried one that was down.
             self._link.try_now(now)
+        if verdict.action is Action.DISBELIEVED:
+            advice = "all is sent again, an item at a time in the end; see to the server's answers"
+            self._say_once("answer_not_believed", reason=verdict.reason, do=advice)
         if verdict.action is Action.TOO_LARGE:
             self._sizing.too_large(len(batch.rows), len(batch.body()))
         if verdict.action is Action.DELIVERED or (alone and verdict.action is Action.DISBELIEVED):
@@ -122,10 +125,15 @@ class Settlement:
         if verdict.retry:
             self._owe(self._queue.nack, sorted(verdict.retry), self._link.longest_s)
         self._refused(batch, verdict.rejected, now, witnessed=bool(taken))
-        if verdict.strange and not self._strange_told:
-            self._strange_told = True
+        if verdict.strange:
             advice = "ignored; the server's answers name ids that were not in the request"
-            self._say(logging.INFO, event("unknown_ids", entries=verdict.strange, do=advice))
+            self._say_once("unknown_ids", entries=verdict.strange, do=advice)
+
+    def _say_once(self, name: str, **fields: object) -> None:
+        """Tell of what is wrong with the server's answers; it may be so with each of them."""
+        if name not in self._told:
+            self._told.add(name)
+            self._say(logging.INFO, event(name, **fields))
 
     def _split_suspected(self) -> None:
         """Another batch was taken: it is those that are at fault which drew server errors."""

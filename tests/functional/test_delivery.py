@@ -63,8 +63,14 @@ ROWS = {
     ),
     "3xx on this host": Row(["{do: redirect, requests: 1}"], suspended("HTTP 302")),
     # -- not believed: halved and sent again, and at last one alone counts as taken
-    "over 64 KiB": Row(["{do: large_answer, size: 65KiB, requests: 5}"]),
-    "no JSON": Row(["{do: bad_json, requests: 5}"]),
+    "over 64 KiB": Row(
+        ["{do: large_answer, size: 65KiB, requests: 5}"],
+        ['answer_not_believed reason="the answer is longer than 64 KiB"'],
+    ),
+    "no JSON": Row(
+        ["{do: bad_json, requests: 5}"],
+        ['answer_not_believed reason="the answer begins like JSON and is none"'],
+    ),
     # -- compression
     **{
         f"{number} to gzip": Row([status(number, "gzip: true")], ["gzip_refused do="])
@@ -215,7 +221,7 @@ def test_item_that_draws_server_errors_holds_up_nobody(delivery: Delivery) -> No
 def test_answer_of_a_gigabyte_costs_no_memory(delivery: Delivery, packed: str) -> None:
     """Not believed, 64 KiB of it read; halved and delivered."""
     delivery.serve(f"{{do: large_answer, packed: {packed}, requests: 3}}")
-    row = Row()
+    row = Row(journal=["answer_not_believed "])
     delivery.run()
     delivery.wait(row)
     assert delivery.agent.peak_bytes() < 128 << 20

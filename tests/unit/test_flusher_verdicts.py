@@ -153,11 +153,12 @@ def test_flusher_server_that_turns_bad_gets_back_what_it_condemned(rig: Rig) -> 
 
 
 def test_flusher_answer_not_believed_is_halved_and_no_witness(rig: Rig) -> None:
-    """A single item counts as delivered, yet it proves nothing about the server."""
+    """A single item counts as delivered, yet it proves nothing; told of once."""
     rig.server.usual = babble
     rig.put(*range(10))
     rig.run()
     assert (len(rig.server.taken), rig.queue.ledger().delivered) == (10, 10)
+    assert rig.told.events == ["answer_not_believed"]
     rig.server.usual = REFUSE
     rig.put("bad", priority=Priority.ANOMALY)
     rig.run()
