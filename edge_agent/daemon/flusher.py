@@ -266,32 +266,33 @@ class Flusher:
         return True
 
     def _choose(self, now: float) -> Batch | None:
-        """What goes next: what is critical, a witness if one is wanted, what is frozen, the next.
+        """What goes next: what is critical, what failed, a witness if one is wanted, the next.
 
-        A batch that drew server errors lets another go before it.
+        A batch that drew server errors lets another go before it. What failed goes before a
+        witness: during an outage each attempt would otherwise freeze one more.
         """
         frozen, jury = self._settlement.frozen, self._settlement.jury
         taken = frozen.ids
         if frozen.critical:
             return frozen.critical
-        if jury.server_at_fault:
-            return self._turns.next(taken, single=True)
+        probe = jury.server_at_fault
         if not frozen and not jury.wants_witness:
-            return self._turns.next(taken)
+            return self._turns.next(taken, single=probe)
         self.quota.look()
         open_to = self.quota.open_to()
         return (
             self._turns.fresh_critical(taken)
+            or frozen.failed(open_to)
             or self._witness(now)
             or frozen.first(open_to)
-            or (self._turns.next(taken) if len(frozen.suspected) <= 1 else None)
+            or (self._turns.next(taken, single=probe) if len(frozen.suspected) <= 1 else None)
             or frozen.least_tried(open_to)
         )
 
     def _witness(self, now: float) -> Batch | None:
         """An item to compare a suspect with, if one is wanted; without any the jury is done."""
         frozen, jury = self._settlement.frozen, self._settlement.jury
-        if not jury.wants_witness:
+        if not jury.wants_witness or len(frozen.suspected) > 1:
             return None
         batch = self._turns.witness([suspect.row for suspect in jury.suspects], frozen.ids)
         if batch is None and not frozen:

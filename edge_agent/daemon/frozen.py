@@ -27,6 +27,8 @@ class Held:
     errors: int = 0
     #: times in a row that it was sent and not answered in time
     timeouts: int = 0
+    #: whether it went out as it is, in vain; not so a half that waits for its first turn
+    failed: bool = False
 
     @property
     def suspected(self) -> bool:
@@ -62,13 +64,21 @@ class Frozen:
         """Those that drew one server error after another."""
         return [held.batch for held in self._held if held.suspected]
 
+    def failed(self, open_to: Collection[Priority]) -> Batch | None:
+        """The first that went out as it is and failed; None if all are suspected, or none did.
+
+        Args:
+            open_to: a batch without any of these priorities waits.
+        """
+        return next((held.batch for held in self._willing(open_to) if held.failed), None)
+
     def first(self, open_to: Collection[Priority]) -> Batch | None:
         """The one that goes next; None if all are suspected, or there is none.
 
         Args:
             open_to: a batch without any of these priorities waits.
         """
-        return next((held.batch for held in self._of(open_to) if not held.suspected), None)
+        return next((held.batch for held in self._willing(open_to)), None)
 
     def least_tried(self, open_to: Collection[Priority]) -> Batch | None:
         """Of those that are suspected the one that drew the fewest errors."""
@@ -107,6 +117,9 @@ class Frozen:
 
     def _of(self, priorities: Collection[Priority]) -> list[Held]:
         return [held for held in self._held if held.batch.most_urgent in priorities]
+
+    def _willing(self, priorities: Collection[Priority]) -> list[Held]:
+        return [held for held in self._of(priorities) if not held.suspected]
 
     def _drew_errors(self, batch: Batch) -> bool:
         return any(held.batch is batch and held.suspected for held in self._held)

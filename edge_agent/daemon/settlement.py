@@ -192,6 +192,7 @@ class Settlement:
                 verdict.action, verdict.reason, now, retry_after_s=verdict.retry_after_s
             )
         held = self.frozen.keep(batch)
+        held.failed = True
         held.errors += verdict.action is Action.BROKEN
         # Nobody there is no sign that it was too much; to have been sent in vain is.
         timed_out = got_out and verdict.reason.startswith("timeout")

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from fakes.clock import FakeClock
 from fakes.rig import BASE_S, CAP_S, INTERVAL_S, Rig
-from fakes.server import BROKEN, REFUSE, SUSPEND, Answer, answer, poisoned_by, take
+from fakes.server import (
+    BROKEN,
+    DOWN,
+    REFUSE,
+    SUSPEND,
+    Answer,
+    FakeServer,
+    answer,
+    poisoned_by,
+    take,
+)
 
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.verdict import Action, Verdict
@@ -184,3 +194,45 @@ def test_flusher_conflict_that_never_ends_does_not_stop_the_others(rig: Rig) -> 
     rig.put(*range(10))
     rig.run(5 * CAP_S)
     assert {tuple(values) for values in rig.server.sent} == {tuple(range(10))}
+
+
+def refuse_item(number: int, then: Answer) -> Answer:
+    """Refuses whatever one item is in; once that stood alone, another answer to everything."""
+
+    def judge(server: FakeServer, batch: Batch) -> Verdict:
+        if batch.ids == (number,):
+            server.usual = then
+        return REFUSE(server, batch) if number in batch.ids else take(server, batch)
+
+    return judge
+
+
+@pytest.mark.parametrize("then", [DOWN, BROKEN, SUSPEND])
+def test_flusher_witness_that_fails_goes_again_and_no_other_is_frozen(
+    rig: Rig, then: Answer
+) -> None:
+    """An outage comes between a refusal and its witness: each attempt carries the same item."""
+    rig.server.usual = refuse_item(1, then)
+    rig.put(*range(40), ttl_s=10**6)
+    rig.run(20 * CAP_S)
+    before = len(rig.flusher._settlement.frozen.ids)
+    assert before <= 9 + 2
+    rig.run(20 * CAP_S)
+    assert len(rig.flusher._settlement.frozen.ids) == before
+    rig.server.usual = poisoned_by(0)
+    rig.run_until_empty()
+    assert (len(rig.server.taken), rig.dead()) == (39, 1)
+
+
+@pytest.mark.parametrize("then", [DOWN, BROKEN, SUSPEND])
+def test_flusher_probe_of_a_server_at_fault_that_fails_goes_again(rig: Rig, then: Answer) -> None:
+    """Everything refused, then an outage: no attempt freezes one more item."""
+    rig.server.usual = REFUSE
+    rig.put(*range(30), ttl_s=10**6)
+    rig.run(INTERVAL_S)
+    rig.server.usual = then
+    rig.run(20 * CAP_S)
+    assert len(rig.flusher._settlement.frozen.ids) <= 2
+    rig.server.usual = take
+    rig.run_until_empty()
+    assert len(rig.server.taken) == 30
