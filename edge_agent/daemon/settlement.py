@@ -197,11 +197,11 @@ class Settlement:
         # Nobody there is no sign that it was too much; to have been sent in vain is.
         timed_out = got_out and verdict.reason.startswith("timeout")
         held.timeouts = held.timeouts + 1 if timed_out else 0
+        self._owe(self._queue.nack_sent, batch.ids, hold_s, self._booked())
         if held.timeouts == MOST_TIMEOUTS and len(batch.rows) > 1:
             self._sizing.too_slow(len(batch.rows))
             self.frozen.halve(batch)
-        self._owe(self._queue.nack_sent, batch.ids, hold_s, self._booked())
-        if held.suspected and self._passed_before:
+        elif verdict.action is Action.BROKEN and held.suspected and self._passed_before:
             self._split(batch)
 
     def _booked(self) -> int:
