@@ -237,7 +237,7 @@ class Flusher:
         """While the link is held: a fresh critical item may try it once, never making it worse."""
         after = self.link.next_try
         down = self.link.state == way.DOWN
-        batch = self._turns.fresh_critical(frozenset()) if down else None
+        batch = self._turns.fresh_critical(self._taken) if down else None
         newest = max(batch.ids) if batch else 0
         if batch is None or newest <= self._urgent_id:
             return after
@@ -272,7 +272,7 @@ class Flusher:
         witness: during an outage each attempt would otherwise freeze one more.
         """
         frozen, jury = self._settlement.frozen, self._settlement.jury
-        taken = frozen.ids
+        taken = self._taken
         if frozen.critical:
             return frozen.critical
         probe = jury.server_at_fault
@@ -289,12 +289,17 @@ class Flusher:
             or frozen.least_tried(open_to)
         )
 
+    @property
+    def _taken(self) -> frozenset[int]:
+        """Rows that are frozen, or whose fate waits for a witness: nothing chooses them anew."""
+        return self._settlement.frozen.ids | self._settlement.jury.suspected_ids
+
     def _witness(self, now: float) -> Batch | None:
         """An item to compare a suspect with, if one is wanted; without any the jury is done."""
         frozen, jury = self._settlement.frozen, self._settlement.jury
         if not jury.wants_witness or len(frozen.suspected) > 1:
             return None
-        batch = self._turns.witness([suspect.row for suspect in jury.suspects], frozen.ids)
+        batch = self._turns.witness([suspect.row for suspect in jury.suspects], self._taken)
         if batch is None and not frozen:
             jury.no_witness()
             self._settlement.suspend(now)

@@ -55,9 +55,8 @@ class Frozen:
 
     @property
     def critical(self) -> Batch | None:
-        """The critical batch, if there is one."""
-        first = self._held[0].batch if self._held else None
-        return first if first and first.most_urgent is Priority.CRITICAL else None
+        """The critical batch, if there is one that is not suspected."""
+        return self.first((Priority.CRITICAL,))
 
     @property
     def suspected(self) -> list[Batch]:

@@ -55,6 +55,11 @@ class Jury:
         """Whether the next thing to send is an item to compare a suspect with."""
         return bool(self.suspects)
 
+    @property
+    def suspected_ids(self) -> frozenset[int]:
+        """Items that cannot be their own witness."""
+        return frozenset(suspect.row.id for suspect in self.suspects)
+
     def accepted(self) -> None:
         """The endpoint took an item: it is a witness, and the count starts anew."""
         self._accepted, self.server_at_fault = True, False

@@ -69,8 +69,13 @@ class Turns:
         return self._without_lone(batch) if batch else None
 
     def fresh_critical(self, but: AbstractSet[int]) -> Batch | None:
-        """The next critical items, if one of them is fresh."""
-        wanted = Wanted(self._sizing.items, self._sizing.max_bytes, (Priority.CRITICAL,), but=but)
+        """The next critical items, if one of them is fresh; without those that travel alone."""
+        wanted = Wanted(
+            self._sizing.items,
+            self._sizing.max_bytes,
+            (Priority.CRITICAL,),
+            but=but | self._lone.keys(),
+        )
         batch = self._queue.next_batch(wanted)
         if batch is None:
             return None
@@ -78,9 +83,8 @@ class Turns:
         return batch if self._queue.now() - newest < FRESH_S else None
 
     def witness(self, suspects: Sequence[Row], but: AbstractSet[int]) -> Batch | None:
-        """A single item to compare with, of another sensor if there is one."""
-        around = but | {row.id for row in suspects}
-        batch = self._queue.next_batch(Wanted(_WITNESSES, but=around))
+        """A single item to compare with, of another sensor if there is one; none of ``but``."""
+        batch = self._queue.next_batch(Wanted(_WITNESSES, but=but | self._lone.keys()))
         if batch is None:
             return None
         known = {_sensor(row) for row in suspects}

@@ -9,6 +9,7 @@ from fakes.clock import FakeClock
 from fakes.rig import BASE_S, CAP_S, INTERVAL_S, Rig
 from fakes.server import (
     BROKEN,
+    BUSY,
     DOWN,
     REFUSE,
     SUSPEND,
@@ -214,10 +215,10 @@ def test_flusher_witness_that_fails_goes_again_and_no_other_is_frozen(
     """An outage comes between a refusal and its witness: each attempt carries the same item."""
     rig.server.usual = refuse_item(1, then)
     rig.put(*range(40), ttl_s=10**6)
-    rig.run(20 * CAP_S)
+    rig.run(6 * CAP_S)
     before = len(rig.flusher._settlement.frozen.ids)
     assert before <= 9 + 2
-    rig.run(20 * CAP_S)
+    rig.run(6 * CAP_S)
     assert len(rig.flusher._settlement.frozen.ids) == before
     rig.server.usual = poisoned_by(0)
     rig.run_until_empty()
@@ -231,8 +232,49 @@ def test_flusher_probe_of_a_server_at_fault_that_fails_goes_again(rig: Rig, then
     rig.put(*range(30), ttl_s=10**6)
     rig.run(INTERVAL_S)
     rig.server.usual = then
-    rig.run(20 * CAP_S)
+    rig.run(6 * CAP_S)
     assert len(rig.flusher._settlement.frozen.ids) <= 2
     rig.server.usual = take
     rig.run_until_empty()
     assert len(rig.server.taken) == 30
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_flusher_critical_item_that_draws_errors_stops_nothing_else(rig: Rig, fresh: bool) -> None:
+    """It steps back like any other batch."""
+    rig.server.usual = poisoned_by("bad", action=Action.BROKEN)
+    rig.put("bad", priority=Priority.CRITICAL, ttl_s=10**6)
+    rig.clock.advance(0 if fresh else 120)
+    rig.put(*range(30), ttl_s=10**6)
+    rig.run(3 * CAP_S)
+    assert sorted(rig.server.values) == list(range(30))
+    assert rig.queue.pending_count() == 1
+
+
+def test_flusher_alarm_does_not_travel_with_an_item_that_draws_errors_alone(rig: Rig) -> None:
+    """It would be put off for the longest back-off together with it."""
+    rig.server.usual = poisoned_by("bad", action=Action.BROKEN)
+    rig.put("bad", priority=Priority.CRITICAL, ttl_s=10**6)
+    rig.put(*range(30), ttl_s=10**6)
+    rig.run(3 * CAP_S)
+    assert len(rig.server.taken) == 30
+    rig.server.script.append(BUSY)
+    rig.put("held", priority=Priority.ANOMALY)
+    rig.run()
+    rig.clock.advance(CAP_S)
+    rig.put("fire", priority=Priority.CRITICAL)
+    rig.run()
+    assert "fire" in rig.server.values
+
+
+def test_flusher_suspect_is_not_its_own_witness(rig: Rig) -> None:
+    """The link fails for long before another item could speak: nothing says the server is wrong."""
+    rig.server.usual = refuse_item(1, DOWN)
+    rig.put("bad", priority=Priority.CRITICAL, ttl_s=10**6)
+    rig.put(*range(12), ttl_s=10**6)
+    rig.run(4 * CAP_S)
+    rig.server.usual = poisoned_by("bad")
+    rig.put("fire", priority=Priority.CRITICAL)
+    rig.run_until_empty()
+    assert "suspended" not in rig.told.events
+    assert rig.dead() == 1
