@@ -268,7 +268,7 @@ class Flusher:
     def _choose(self, now: float) -> Batch | None:
         """What goes next: what is critical, what failed, a witness if one is wanted, the next.
 
-        A batch that drew server errors lets another go before it. What failed goes before a
+        A batch that drew errors lets another go before it. What failed goes before a
         witness: during an outage each attempt would otherwise freeze one more.
         """
         frozen, jury = self._settlement.frozen, self._settlement.jury
@@ -285,7 +285,7 @@ class Flusher:
             or frozen.failed(open_to)
             or self._witness(now)
             or frozen.first(open_to)
-            or (self._turns.next(taken, single=probe) if len(frozen.suspected) <= 1 else None)
+            or (self._turns.next(taken, single=probe) if frozen.stepped_back <= 1 else None)
             or frozen.least_tried(open_to)
         )
 
@@ -297,7 +297,7 @@ class Flusher:
     def _witness(self, now: float) -> Batch | None:
         """An item to compare a suspect with, if one is wanted; without any the jury is done."""
         frozen, jury = self._settlement.frozen, self._settlement.jury
-        if not jury.wants_witness or len(frozen.suspected) > 1:
+        if not jury.wants_witness or frozen.stepped_back > 1:
             return None
         batch = self._turns.witness([suspect.row for suspect in jury.suspects], self._taken)
         if batch is None and not frozen:

@@ -1,7 +1,8 @@
 """Batches that failed and go again, byte for byte as they were, before anything new.
 
 Critical ones stand first. A batch that drew one server error after another steps back so that
-another can show whether the server or the batch is at fault.
+another can show whether the server or the batch is at fault; so does one that the server claims to
+be at for ever, which keeps its bytes and so its key.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.types import Priority
 
-#: Server errors on one batch after which another is tried.
+#: Server errors on one batch, or conflicts, after which another is tried.
 MOST_ERRORS = 5
 #: Times in a row that one batch may go out and find no answer in time before it is halved.
 MOST_TIMEOUTS = 2
@@ -25,6 +26,8 @@ class Held:
     batch: Batch
     #: server errors that it drew
     errors: int = 0
+    #: times that the server was at it already
+    conflicts: int = 0
     #: times in a row that it was sent and not answered in time
     timeouts: int = 0
     #: whether it went out as it is, in vain; not so a half that waits for its first turn
@@ -34,6 +37,11 @@ class Held:
     def suspected(self) -> bool:
         """Whether the batch may be at fault."""
         return self.errors >= MOST_ERRORS
+
+    @property
+    def steps_back(self) -> bool:
+        """Whether another goes first: it may be this batch that the server cannot take."""
+        return self.suspected or self.conflicts >= MOST_ERRORS
 
 
 class Frozen:
@@ -55,7 +63,7 @@ class Frozen:
 
     @property
     def critical(self) -> Batch | None:
-        """The critical batch, if there is one that is not suspected."""
+        """The critical batch, if there is one that does not step back."""
         return self.first((Priority.CRITICAL,))
 
     @property
@@ -64,7 +72,7 @@ class Frozen:
         return [held.batch for held in self._held if held.suspected]
 
     def failed(self, open_to: Collection[Priority]) -> Batch | None:
-        """The first that went out as it is and failed; None if all are suspected, or none did.
+        """The first that went out as it is and failed; None if all step back, or none did.
 
         Args:
             open_to: a batch without any of these priorities waits.
@@ -72,16 +80,21 @@ class Frozen:
         return next((held.batch for held in self._willing(open_to) if held.failed), None)
 
     def first(self, open_to: Collection[Priority]) -> Batch | None:
-        """The one that goes next; None if all are suspected, or there is none.
+        """The one that goes next; None if all step back, or there is none.
 
         Args:
             open_to: a batch without any of these priorities waits.
         """
         return next((held.batch for held in self._willing(open_to)), None)
 
+    @property
+    def stepped_back(self) -> int:
+        """How many let another go first."""
+        return sum(held.steps_back for held in self._held)
+
     def least_tried(self, open_to: Collection[Priority]) -> Batch | None:
-        """Of those that are suspected the one that drew the fewest errors."""
-        fewest = min(self._of(open_to), key=lambda held: held.errors, default=None)
+        """Of those that step back the one that failed the fewest times."""
+        fewest = min(self._of(open_to), key=lambda held: held.errors + held.conflicts, default=None)
         return fewest.batch if fewest else None
 
     def keep(self, batch: Batch) -> Held:
@@ -118,7 +131,7 @@ class Frozen:
         return [held for held in self._held if held.batch.most_urgent in priorities]
 
     def _willing(self, priorities: Collection[Priority]) -> list[Held]:
-        return [held for held in self._of(priorities) if not held.suspected]
+        return [held for held in self._of(priorities) if not held.steps_back]
 
     def _drew_errors(self, batch: Batch) -> bool:
         return any(held.batch is batch and held.suspected for held in self._held)

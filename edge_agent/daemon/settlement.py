@@ -194,6 +194,7 @@ class Settlement:
         held = self.frozen.keep(batch)
         held.failed = True
         held.errors += verdict.action is Action.BROKEN
+        held.conflicts += verdict.action is Action.IN_PROGRESS
         # Nobody there is no sign that it was too much; to have been sent in vain is.
         timed_out = got_out and verdict.reason.startswith("timeout")
         held.timeouts = held.timeouts + 1 if timed_out else 0

@@ -15,7 +15,6 @@ from fakes.server import (
     SUSPEND,
     Answer,
     FakeServer,
-    answer,
     poisoned_by,
     take,
 )
@@ -190,11 +189,19 @@ def test_flusher_server_that_condemns_everything_for_an_hour_costs_nothing(rig: 
 
 
 def test_flusher_conflict_that_never_ends_does_not_stop_the_others(rig: Rig) -> None:
-    """409 means later, with the same bytes."""
-    rig.server.usual = answer(Action.IN_PROGRESS)
-    rig.put(*range(10))
+    """409 means later, with the same bytes: others go before it from the fifth time on."""
+    rig.server.usual = poisoned_by(3, action=Action.IN_PROGRESS)
+    rig.put(*range(30), ttl_s=10**6)
     rig.run(5 * CAP_S)
-    assert {tuple(values) for values in rig.server.sent} == {tuple(range(10))}
+    assert rig.server.values == list(range(10, 30))
+    rig.put(*range(30, 40))
+    rig.run(CAP_S)
+    assert rig.server.values == list(range(10, 40))
+    stuck = {tuple(values) for values in rig.server.sent if 3 in values}
+    assert stuck == {tuple(range(10))}
+    rig.server.usual = take
+    rig.run_until_empty()
+    assert len(rig.server.taken) == 40
 
 
 def refuse_item(number: int, then: Answer) -> Answer:
