@@ -189,6 +189,7 @@ class Flusher:
             return self._upkeep_due
         self._settlement.frozen.keep_only(self._queue.still_queued)
         if self.link.state != way.UP and self._uploader.key_changed():
+            self._queue.release_retries()
             self.link.try_now(now)
         if self.link.may_try(now):
             due = self._send_due(self._uploader, now)

@@ -60,6 +60,10 @@ class Jury:
         """Items that cannot be their own witness."""
         return frozenset(suspect.row.id for suspect in self.suspects)
 
+    def inherit(self, former: Jury) -> None:
+        """Answer for what another jury condemned in a row; its witnesses prove nothing here."""
+        self._in_a_row = former._in_a_row
+
     def accepted(self) -> None:
         """The endpoint took an item: it is a witness, and the count starts anew."""
         self._accepted, self.server_at_fault = True, False

@@ -62,8 +62,13 @@ class Settlement:
         self._told: set[str] = set()
 
     def inherit(self, former: Settlement) -> None:
-        """Take over another one's batches, debts and counts: the configuration was reloaded."""
+        """Take over another one's batches, debts and counts: the configuration was reloaded.
+
+        What was put off is not: what a former endpoint refused is tried at once.
+        """
         self.frozen, self._owed = former.frozen, former._owed
+        self._owe(self._queue.release_retries)
+        self.jury.inherit(former.jury)
         self.delivered_total, self.last_delivery = former.delivered_total, former.last_delivery
 
     def settle(

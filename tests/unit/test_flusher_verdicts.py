@@ -259,6 +259,51 @@ def test_flusher_inherits_what_is_frozen(rig: Rig) -> None:
     assert rig.server.values == list(range(30))
 
 
+@pytest.mark.parametrize("values", [["only"], ["only", "other"]])
+def test_flusher_reload_tries_at_once_what_everything_was_refused_of(
+    rig: Rig, values: list[str]
+) -> None:
+    """The endpoint may be another: nothing that was put off waits for the former one's sake."""
+    rig.server.usual = REFUSE
+    rig.put(*values, priority=Priority.ANOMALY)
+    rig.run(INTERVAL_S)
+    rig.server.usual = take
+    former, rig.flusher = rig.flusher, rig.new_flusher(rig.server)
+    rig.flusher.inherit(former)
+    rig.run()
+    assert rig.server.values == values
+
+
+def test_flusher_another_key_tries_at_once_what_was_refused(rig: Rig) -> None:
+    """A server may answer 400 to a key it does not know."""
+    rig.server.usual = REFUSE
+    rig.put("only", priority=Priority.ANOMALY)
+    rig.run(INTERVAL_S)
+    rig.server.usual = take
+    rig.server.another_key = True
+    rig.run(20)
+    assert rig.server.values == ["only"]
+
+
+def test_flusher_reloaded_amid_condemnations_brings_all_of_them_back(rig: Rig) -> None:
+    """Three before and the fourth after: the server refuses everything, and none was at fault."""
+    rig.put("good", priority=Priority.ANOMALY)
+    rig.run()
+    rig.server.usual = REFUSE
+    for number in range(3):
+        rig.put(number, priority=Priority.ANOMALY)
+        rig.run(INTERVAL_S)
+    assert rig.dead() == 3
+    former, rig.flusher = rig.flusher, rig.new_flusher(rig.server)
+    rig.flusher.inherit(former)
+    rig.put(3, priority=Priority.ANOMALY)
+    rig.run(INTERVAL_S)
+    assert rig.dead() == 0
+    rig.server.usual = take
+    rig.run_until_empty()
+    assert sorted(rig.server.values, key=str) == [0, 1, 2, 3, "good"]
+
+
 # -- the invariant --------------------------------------------------------------------------------
 
 ANSWERS: dict[str, Answer] = {
