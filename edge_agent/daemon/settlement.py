@@ -124,7 +124,7 @@ class Settlement:
             self._owe(self._queue.ack_sent, taken, self._booked())
         # An answer that was not believed proves nothing.
         if taken and verdict.action is Action.DELIVERED:
-            self._sizing.passed(len(batch.rows))
+            self._sizing.passed(len(batch.rows), splitting=bool(self.frozen))
             self.jury.accepted()
             self._split_suspected()
         if verdict.retry:

@@ -24,9 +24,13 @@ class Sizing:
         self.max_bytes = max_body_bytes
         self._batch_size = batch_size
         self._passed = 0
+        #: items and bytes before the split that goes on; None while there is none
+        self._unsplit: tuple[int, int] | None = None
 
-    def passed(self, items: int) -> None:
-        """A request with so many items was taken."""
+    def passed(self, items: int, *, splitting: bool = False) -> None:
+        """A request with so many items was taken; whether parts of a larger one are still to go."""
+        if not splitting:
+            self._unsplit = None
         if self.items == self._batch_size or items < self.items:
             return
         self._passed += 1
@@ -38,6 +42,15 @@ class Sizing:
         self.items, self._passed = max(1, min(self.items, items // 2)), 0
 
     def too_large(self, items: int, body_bytes: int) -> None:
-        """A request with so many items and bytes was too large for the server."""
+        """A request with so many items and bytes was too large for the server.
+
+        A single item says nothing of others. Left of a larger request it was what was too large
+        in it: whatever was learnt from that request is forgotten.
+        """
+        if items == 1:
+            self.items, self.max_bytes = self._unsplit or (self.items, self.max_bytes)
+            self._unsplit = None
+            return
+        self._unsplit = self._unsplit or (self.items, self.max_bytes)
         self.too_slow(items)
         self.max_bytes = min(self.max_bytes, max(_LEAST_BYTES, body_bytes // 2))

@@ -42,5 +42,24 @@ def test_sizing_keeps_the_byte_limit_that_a_server_taught_it() -> None:
         sizing.passed(50)
     assert (sizing.items, sizing.max_bytes) == (50, 5_000)
     for _ in range(9):
-        sizing.too_large(1, 10)
+        sizing.too_large(2, 10)
     assert (sizing.items, sizing.max_bytes) == (1, 1024)
+
+
+def test_sizing_forgets_what_a_single_item_too_large_taught_it() -> None:
+    """It was the item and not the request: the others travel as they did."""
+    sizing = Sizing(8, 10_000)
+    sizing.too_large(1, 500)
+    assert (sizing.items, sizing.max_bytes) == (8, 10_000)
+    sizing.too_large(8, 8_000)
+    sizing.passed(4, splitting=True)
+    sizing.too_large(4, 4_000)
+    sizing.too_large(2, 2_000)
+    assert (sizing.items, sizing.max_bytes) == (1, 1_024)
+    sizing.too_large(1, 1_000)
+    assert (sizing.items, sizing.max_bytes) == (8, 10_000)
+    sizing.too_large(8, 8_000)
+    sizing.passed(4, splitting=True)
+    sizing.passed(4)
+    sizing.too_large(1, 900)
+    assert (sizing.items, sizing.max_bytes) == (4, 4_000)
