@@ -32,6 +32,8 @@ class Held:
     timeouts: int = 0
     #: whether it went out as it is, in vain; not so a half that waits for its first turn
     failed: bool = False
+    #: rows that were refused together with these: if they are taken, these were refused
+    twin: tuple[int, ...] = ()
 
     @property
     def suspected(self) -> bool:
@@ -121,11 +123,24 @@ class Frozen:
         """None goes again as it was."""
         self._held.clear()
 
-    def halve(self, batch: Batch) -> None:
+    def thaw_taken(self, batch: Batch) -> None:
+        """All of it was taken. If it is half of what was refused, the other half is halved unasked.
+
+        So a refused item costs no more than two requests for each halving of the number of items.
+        """
+        self.thaw(batch)
+        for held in self._held:
+            if held.twin == batch.ids and len(held.batch.rows) > 1:
+                self.halve(held.batch, refused=True)
+                return
+
+    def halve(self, batch: Batch, *, refused: bool = False) -> None:
         """Put its halves first in its place; one more server error and a half is suspected too."""
         errors = MOST_ERRORS - 1 if self._drew_errors(batch) else 0
         self.thaw(batch)
-        self._held[:0] = [Held(half, errors) for half in batch.halves()]
+        first, second = batch.halves()
+        twin = first.ids if refused else ()
+        self._held[:0] = [Held(first, errors), Held(second, errors, twin=twin)]
 
     def _of(self, priorities: Collection[Priority]) -> list[Held]:
         return [held for held in self._held if held.batch.most_urgent in priorities]

@@ -98,10 +98,9 @@ class Settlement:
         if verdict.action is Action.TOO_LARGE:
             self._sizing.too_large(len(batch.rows), len(batch.body()))
         if verdict.action is Action.DELIVERED or (alone and verdict.action is Action.DISBELIEVED):
-            self.frozen.thaw(batch)
             self._deliver(batch, verdict, now)
         elif verdict.action in _SPLIT and not alone:
-            self.frozen.halve(batch)
+            self.frozen.halve(batch, refused=verdict.action is Action.REFUSED)
         elif verdict.action in _SPLIT:
             self.frozen.thaw(batch)
             self._refused(batch, {batch.ids[0]: verdict.reason}, now)
@@ -116,6 +115,7 @@ class Settlement:
         """Delete what was taken; the items the server named go their own ways."""
         named = verdict.rejected.keys() | verdict.retry
         taken = [number for number in batch.ids if number not in named]
+        (self.frozen.thaw if named else self.frozen.thaw_taken)(batch)
         if taken or not verdict.rejected:
             self._link.worked(now)
         if taken:

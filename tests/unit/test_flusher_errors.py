@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -158,20 +159,24 @@ def test_flusher_witness_is_of_another_sensor(rig: Rig) -> None:
     assert "suspended" not in rig.told.events or rig.dead() < 8
 
 
-@pytest.mark.parametrize("items", [64, 1000])
-def test_flusher_poison_costs_few_requests_more(tmp_path_factory: Any, items: int) -> None:
-    """At the most two for each halving."""
-    rig = Rig(tmp_path_factory.mktemp("poison"), FakeClock(), batch_size=64)
+@pytest.mark.parametrize("action", [Action.REFUSED, Action.TOO_LARGE])
+@pytest.mark.parametrize("size", [50, 64])
+def test_flusher_poison_costs_few_requests_more(
+    tmp_path_factory: Any, size: int, action: Action
+) -> None:
+    """At the most two for each halving, wherever it stands, and it alone is dead."""
+    rig = Rig(tmp_path_factory.mktemp("poison"), FakeClock(), batch_size=size)
+    halvings = math.log2(size) if action is Action.REFUSED else math.ceil(math.log2(size))
     with rig.queue:
         rig.put(-1)
         rig.run(INTERVAL_S)
-        rig.server.requests.clear()
-        rig.server.usual = poisoned_by(items // 2)
-        rig.put(*range(items))
-        rig.run_until_empty()
-        least = -(-items // 64)
-        assert len(rig.server.requests) - least <= 2 * 6
-        assert rig.dead() == 1
+        for number, place in enumerate([0, 1, size // 2, size // 2 - 1, size - 2, size - 1], 1):
+            rig.server.requests.clear()
+            rig.server.usual = poisoned_by(place, action=action)
+            rig.put(*range(2 * size))
+            rig.run()
+            assert len(rig.server.requests) - 2 <= 2 * halvings
+            assert (rig.dead(), rig.queue.pending_count()) == (number, 0)
 
 
 def test_flusher_server_that_condemns_everything_for_an_hour_costs_nothing(rig: Rig) -> None:
