@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import pytest
-from fakes.clock import FakeClock
 from fakes.rig import CAP_S, INTERVAL_S, Rig
 from fakes.server import (
     BUSY,
@@ -14,15 +12,12 @@ from fakes.server import (
     REFUSE,
     SUSPEND,
     Answer,
-    answer,
     babble,
     lose_answer,
     name_items,
     poisoned_by,
     take,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from edge_agent.cloud_sync.verdict import Action
 from edge_agent.daemon.link import SUSPENDED, UP
@@ -302,55 +297,3 @@ def test_flusher_reloaded_amid_condemnations_brings_all_of_them_back(rig: Rig) -
     rig.server.usual = take
     rig.run_until_empty()
     assert sorted(rig.server.values, key=str) == [0, 1, 2, 3, "good"]
-
-
-# -- the invariant --------------------------------------------------------------------------------
-
-ANSWERS: dict[str, Answer] = {
-    "take": take,
-    "lose_answer": lose_answer,
-    "reject": name_items(rejected=1),
-    "retry": name_items(retry=2),
-    "reject_many": name_items(rejected=50),
-    "too_large": answer(Action.TOO_LARGE),
-    "busy_long": answer(Action.HELD, 600.0),
-    "babble": babble,
-    "down": DOWN,
-    "busy": BUSY,
-    "refuse": REFUSE,
-    "suspend": SUSPEND,
-    "conflict": answer(Action.IN_PROGRESS),
-}
-#: What a server does, a reading that comes, or time that passes.
-MOVES = st.one_of(
-    st.sampled_from(sorted(ANSWERS)),
-    st.sampled_from(list(Priority)),
-    st.sampled_from([1.0, 7.0, 60.0, 1000.0]),
-)
-
-
-@given(moves=st.lists(MOVES, max_size=40), draw=st.sampled_from([0.0, 0.3, 1.0]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_flusher_any_verdicts_then_a_sound_server_every_reading_has_one_end(
-    tmp_path_factory: pytest.TempPathFactory, moves: list[Any], draw: float
-) -> None:
-    """Delivered, or dead for a reason; none is nowhere, and the ledger closes."""
-    rig = Rig(tmp_path_factory.mktemp("any"), FakeClock(), batch_size=4)
-    rig.draw = draw
-    with rig.queue:
-        for number, move in enumerate(moves):
-            if isinstance(move, Priority):
-                rig.put(*range(3 * number, 3 * number + 3), priority=move, ttl_s=10**7)
-            elif isinstance(move, float):
-                rig.run(move)
-            else:
-                rig.server.script.append(ANSWERS[move])
-        rig.server.script.clear()
-        rig.run_until_empty()
-        books = rig.queue.ledger()
-        readings = 3 * sum(isinstance(move, Priority) for move in moves)
-        assert books.closes
-        assert books.enqueued == readings == books.delivered + books.dead
-        # The far end has all but the dead ones; of these some, where an answer was lost.
-        assert len(rig.server.taken) >= books.delivered == readings - books.dead
-        assert len(rig.told.about("dead_letter")) == books.dead
