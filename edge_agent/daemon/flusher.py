@@ -122,6 +122,7 @@ class Flusher:
         self._expired = 0
         self._expiry_due = 0.0
         self._everything_now = False
+        self._probes = False
         self._losses = Losses(queue, clock, settings.gap_ttl_s, settings.labels, say=say)
 
     @property
@@ -286,9 +287,20 @@ class Flusher:
             or frozen.failed(open_to)
             or self._witness(now)
             or frozen.first(open_to)
-            or (self._turns.next(taken, single=probe) if frozen.stepped_back <= 1 else None)
+            or self._other(taken)
             or frozen.least_tried(open_to)
         )
+
+    def _other(self, taken: frozenset[int]) -> Batch | None:
+        """What goes before those that step back: the next batch, or where there are two a probe.
+
+        Every other time, and of one item: both of them may be at fault.
+        """
+        frozen, jury = self._settlement.frozen, self._settlement.jury
+        if frozen.stepped_back <= 1:
+            return self._turns.next(taken, single=jury.server_at_fault)
+        self._probes = not self._probes
+        return self._turns.witness(frozen.rows, taken) if self._probes else None
 
     @property
     def _taken(self) -> frozenset[int]:

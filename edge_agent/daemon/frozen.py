@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
 
-from edge_agent.cloud_sync.batch import Batch
+from edge_agent.cloud_sync.batch import Batch, Row
 from edge_agent.types import Priority
 
 #: Server errors on one batch, or conflicts, after which another is tried.
@@ -62,6 +62,11 @@ class Frozen:
     def ids(self) -> frozenset[int]:
         """All rows that are frozen."""
         return frozenset(number for held in self._held for number in held.batch.ids)
+
+    @property
+    def rows(self) -> list[Row]:
+        """All rows that are frozen."""
+        return [row for held in self._held for row in held.batch.rows]
 
     @property
     def critical(self) -> Batch | None:

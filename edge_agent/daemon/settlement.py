@@ -196,6 +196,9 @@ class Settlement:
             hold_s = self._link.failed(
                 verdict.action, verdict.reason, now, retry_after_s=verdict.retry_after_s
             )
+        if verdict.action is Action.BROKEN and self._is_probe(batch):
+            self._put_aside(batch)
+            return
         held = self.frozen.keep(batch)
         held.failed = True
         held.errors += verdict.action is Action.BROKEN
@@ -209,6 +212,10 @@ class Settlement:
             self.frozen.halve(batch)
         elif verdict.action is Action.BROKEN and held.suspected and self._passed_before:
             self._split(batch)
+
+    def _is_probe(self, batch: Batch) -> bool:
+        """Whether it went before two that drew errors: broken as well, it is not kept besides."""
+        return self.frozen.stepped_back > 1 and batch not in self.frozen
 
     def _booked(self) -> int:
         """The bytes that were sent since they were last booked, which they are now."""

@@ -265,7 +265,8 @@ class World:
         frozen = settlement.frozen
         assert batch in frozen or not frozen.ids & set(batch.ids), "frozen rows went otherwise"
         fresh = [row.id for row in batch.rows if row.id in self.unsent[row.priority]]
-        alone = settlement.jury.server_at_fault or settlement.jury.wants_witness
+        jury = settlement.jury
+        alone = jury.server_at_fault or jury.wants_witness or frozen.stepped_back > 1
         if self.rig.settings.backlog_order == OLDEST_FIRST and not alone:
             self._check_order(fresh)
         for number in fresh:
