@@ -16,6 +16,7 @@ from fakes.server import (
     SUSPEND,
     Answer,
     FakeServer,
+    name_items,
     poisoned_by,
     take,
 )
@@ -303,3 +304,20 @@ def test_flusher_two_items_that_draw_errors_stop_nothing_else(rig: Rig) -> None:
     rig.run(10 * CAP_S)
     assert sorted(rig.server.values) == list(range(30))
     assert rig.queue.pending_count() == 2
+
+
+def test_flusher_batch_that_is_both_too_slow_and_suspected_is_halved_once(rig: Rig) -> None:
+    """No row stands in two frozen batches, whatever its batch drew before."""
+    slow = slower_than(0)
+    rig.server.script.extend([BROKEN] * MOST_ERRORS + [slow])
+    rig.server.usual = slow
+    rig.put(*range(10), ttl_s=10**6)
+    while len(rig.server.requests) <= MOST_ERRORS:
+        rig.run(1)
+    rig.server.script.append(name_items(retry=10))
+    rig.put(*range(10, 20), ttl_s=10**6)
+    while len(rig.server.requests) <= MOST_ERRORS + 2:
+        rig.run(1)
+    assert rig.server.sent[-2:] == [list(range(10, 20)), list(range(10))]
+    held = [number for one in rig.flusher._settlement.frozen._held for number in one.batch.ids]
+    assert sorted(held) == list(range(1, 11))
