@@ -134,6 +134,14 @@ def test_s10_batch_that_failed_goes_first_next_time(rig: Rig) -> None:
     assert rig.server.values == list(range(20))
 
 
+def test_s10_logs_are_not_starved_by_a_backlog_that_matters_more(rig: Rig) -> None:
+    """Strict priority: behind telemetry without end, a log was never sent."""
+    rig.put(*range(150))
+    rig.put("log", priority=Priority.LOGS)
+    rig.run()
+    assert 0 < rig.server.values.index("log") < 150
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_s11_any_2xx_delivers_but_for_what_it_names(status: int) -> None:
     """Only 200 counted, and one bool stood for the whole batch."""
