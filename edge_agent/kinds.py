@@ -140,6 +140,34 @@ class Choice(Kind):
 
 
 @dataclasses.dataclass(frozen=True)
+class Step(Kind):
+    """One of a few numbers in ``unit``, where the hardware knows no others."""
+
+    steps: tuple[float, ...]
+    unit: str = ""
+    noun = "a number"
+
+    def parse(self, written: Any) -> float:
+        """The number exactly as declared; 5 and 5.0 are the same one."""
+        if isinstance(written, bool) or written not in self.steps:
+            known = ", ".join(map(self.write, self.steps))
+            raise ValueError(f"{_shown(written)} is not one of {known}")
+        return self.steps[self.steps.index(written)]
+
+    def schema(self) -> dict[str, Any]:
+        """An enumeration."""
+        return {"enum": list(self.steps)}
+
+    def write(self, value: Any) -> str:
+        """Shortest decimal form; the unit is the key's, not the value's."""
+        return _decimal(value)
+
+    def limits(self) -> str:
+        """The numbers, with their unit."""
+        return f"{' · '.join(map(self.write, self.steps))} {self.unit}".strip()
+
+
+@dataclasses.dataclass(frozen=True)
 class _Ranged(Kind):
     """A number within limits, both ends allowed."""
 

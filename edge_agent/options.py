@@ -23,6 +23,7 @@ from edge_agent.kinds import (
     Labels,
     Number,
     Size,
+    Step,
     Text,
     Whole,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Option",
     "Required",
     "Size",
+    "Step",
     "Text",
     "Whole",
     "option",

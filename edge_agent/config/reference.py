@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from edge_agent.config.model import Config, SensorCommon
-from edge_agent.config.sensors import REGISTRY, Drivers
+from edge_agent.config.sensors import REGISTRY, Drivers, sections_of
 from edge_agent.config.shape import Named, Section
 from edge_agent.options import Option, Required, options_of
 
@@ -34,7 +34,7 @@ def markdown(drivers: Drivers = REGISTRY) -> str:
     lines += [*table(SensorCommon, "sensors[]."), ""]
     for name in drivers.type_names():
         lines += [f"### type: {name}", ""]
-        lines += [*table(drivers.find(name).Options, "sensors[]."), ""]
+        lines += [*table(sections_of(drivers.find(name))[1], "sensors[]."), ""]
     return "\n".join(lines)
 
 

@@ -6,12 +6,13 @@ durations and sizes, what does not fit together, and the environment are beyond 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from edge_agent.config.model import Config, SensorCommon
-from edge_agent.config.sensors import REGISTRY, Drivers
+from edge_agent.config.sensors import REGISTRY, Drivers, sections_of
 from edge_agent.config.shape import Section, properties
-from edge_agent.options import options_of
+from edge_agent.options import Option, options_of
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ENVIRONMENT = {
@@ -43,12 +44,21 @@ def json_schema(drivers: Drivers = REGISTRY) -> dict[str, Any]:
 def _sensor(drivers: Drivers) -> dict[str, Any]:
     """What all sensors have, and for each type what its driver adds; nothing else."""
     sensor = properties(options_of(SensorCommon))
+    # What a channel may have is said by each type.
+    del sensor["properties"]["channels"]
     sensor["properties"]["type"] = {"enum": list(drivers.type_names())}
     sensor["allOf"] = [
         {
             "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-            "then": properties(options_of(drivers.find(name).Options)),
+            "then": properties(_added(drivers, name)),
         }
         for name in drivers.type_names()
     ]
     return sensor | {"unevaluatedProperties": False}
+
+
+def _added(drivers: Drivers, name: str) -> Iterator[Option]:
+    """The options of a type's driver, and its channels."""
+    common, options = sections_of(drivers.find(name))
+    yield from (option for option in options_of(common) if option.key == "channels")
+    yield from (option for option in options_of(options) if option.key != "channels")

@@ -11,8 +11,9 @@ import voluptuous as vol
 from edge_agent.config.findings import Findings
 from edge_agent.config.model import Channel, Sensor, SensorCommon, Valid
 from edge_agent.config.places import Path
-from edge_agent.config.shape import UnknownKey, assemble, did_you_mean
+from edge_agent.config.shape import Named, Section, UnknownKey, assemble, did_you_mean
 from edge_agent.errors import ConfigError
+from edge_agent.options import option
 from edge_agent.sensors import base, registry
 
 
@@ -54,7 +55,7 @@ class SensorParser:
         """One sensor, or None with its mistakes reported."""
         path: Path = ("sensors", index)
         driver = self._driver(written, path)
-        sections = (SensorCommon, driver.Options) if driver else (SensorCommon,)
+        sections = sections_of(driver) if driver else (SensorCommon,)
         try:
             common, *options = assemble(written, *sections, others=driver is None)
             return self._built(driver, common, *options) if driver else None
@@ -94,6 +95,34 @@ class SensorParser:
             if before != path:
                 where = self.findings.where(before)
                 self.findings.complain(path, f"{shown} {sentence}, at {where}")
+
+
+def sections_of(driver: type[base.Sensor]) -> tuple[type, type]:
+    """What a sensor of this type may be given: what all have, and the driver's options.
+
+    Where its channels have options too, these stand beside what every channel has, and both
+    sections are given the channels.
+    """
+    if driver.ChannelOptions is None:
+        return SensorCommon, driver.Options
+    one = dataclasses.make_dataclass(
+        "Channel", (), bases=(Channel, driver.ChannelOptions), frozen=True
+    )
+    channels = option(
+        Named(Section(one)),
+        help="The channels to read, and their settings; absent: all.",
+        fresh=dict,
+    )
+    common, options = (
+        dataclasses.make_dataclass(
+            section.__name__,
+            [("channels", dict[str, Any], channels)],
+            bases=(section,),
+            frozen=True,
+        )
+        for section in (SensorCommon, driver.Options)
+    )
+    return common, options
 
 
 def i2c_chip(options: Any) -> tuple[str, int] | None:

@@ -93,7 +93,7 @@ def assemble(written: Any, *sections: type, others: bool = False) -> list[Any]:
 
     Args:
         written: what YAML made of the mapping.
-        sections: dataclasses made with `option`, without a key in common.
+        sections: dataclasses made with `option`; a key that two declare alike is given to both.
         others: whether keys that none of them declares are let pass.
 
     Raises:

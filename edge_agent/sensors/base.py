@@ -76,6 +76,11 @@ class Sensor(abc.ABC):
     #: checked by; I2C drivers call the two settings that place them ``bus`` and ``address``
     Options: ClassVar[type]
 
+    #: where channels have options of their own, the frozen dataclass of one channel's, each with
+    #: a default. `Options` then has a plain field ``channels``, an empty dict by default, which is
+    #: given the options of each channel that is written, by its name.
+    ChannelOptions: ClassVar[type | None] = None
+
     #: which reader thread it shares, because they share a wire: ``i2c-1``, ``sysfs``
     bus_name: str
     #: what `read` may return, in order; fixed once it is built

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 GROUP = "edge_agent.sensors"
 
 _OWN = {
+    "ads1115": "edge_agent.sensors.chips.ads1115:Ads1115",
     "bme280": "edge_agent.sensors.chips.bme280:Bme280",
     "simulated": "edge_agent.sensors.simulated:Simulated",
     "system": "edge_agent.sensors.system:System",

@@ -9,10 +9,12 @@ import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
 from fakes.i2c import VECTOR_A, VECTOR_A_DATA, FakeAdapter, FakeBme280
+from fakes.words import FakeAds1115
 
 from edge_agent.errors import SensorError
 from edge_agent.options import options_of
@@ -45,6 +47,10 @@ class Bench:
         self.options = driver.Options()
         self.driver: Sensor = driver(self.options, self.surroundings)
 
+    @property
+    def chip(self) -> Any:
+        return self.adapter.chips.get(self.address)
+
     def measure(self) -> list[Measurement]:
         self.adapter.sleep(self.driver.trigger())
         return list(self.driver.read())
@@ -59,6 +65,7 @@ def _no_chip(type_name: str) -> Callable[[], Bench]:
 
 
 BENCHES: dict[str, Callable[[], Bench]] = {
+    "ads1115": _chip("ads1115", 0x48, FakeAds1115),
     "bme280": _chip("bme280", 0x76, FakeBme280),
     "bme280 (a BMP280)": _chip(
         "bme280",
@@ -69,9 +76,12 @@ BENCHES: dict[str, Callable[[], Bench]] = {
     "system": _no_chip("system"),
 }
 ON_A_BUS = [name for name, make in BENCHES.items() if make().address is not None]
+#: those whose chip can be asked who it is
+WITH_ID = [name for name in ON_A_BUS if hasattr(BENCHES[name]().chip, "chip_id")]
 
 every_driver = pytest.mark.parametrize("bench", BENCHES, indirect=True)
 every_chip = pytest.mark.parametrize("bench", ON_A_BUS, indirect=True)
+every_chip_with_id = pytest.mark.parametrize("bench", WITH_ID, indirect=True)
 
 
 @pytest.fixture
@@ -106,7 +116,9 @@ def test_driver_options_are_frozen_and_described(bench: Bench) -> None:
     """Each is declared once, with a default that its own kind takes back, and a meaning."""
     declared = options_of(type(bench.options))
 
-    assert [field.name for field in dataclasses.fields(bench.options)] == [o.name for o in declared]
+    fields = [field.name for field in dataclasses.fields(bench.options)]
+    given = ["channels"] if bench.driver.ChannelOptions else []
+    assert fields == [o.name for o in declared] + given
     assert bench.options.__dataclass_params__.frozen
     for option in declared:
         assert option.help.endswith(".")
@@ -210,11 +222,10 @@ def test_driver_whose_chip_browned_out_unnoticed_is_right_again(bench: Bench) ->
     assert bench.measure() == before
 
 
-@every_chip
+@every_chip_with_id
 def test_driver_that_finds_another_chip_says_so(bench: Bench) -> None:
     """At the same address sits something else."""
-    assert bench.address is not None
-    bench.adapter.chips[bench.address].chip_id = 0xEE
+    bench.chip.chip_id = 0xEE
 
     with pytest.raises(SensorError) as caught:
         bench.measure()

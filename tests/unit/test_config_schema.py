@@ -15,6 +15,7 @@ from edge_agent.config.loader import load
 from edge_agent.config.model import Config, SensorCommon
 from edge_agent.config.reference import markdown
 from edge_agent.config.schema import json_schema
+from edge_agent.config.sensors import sections_of
 from edge_agent.config.shape import Named, Section
 from edge_agent.errors import ConfigError
 from edge_agent.options import options_of
@@ -31,6 +32,8 @@ ACCEPTED = [
     "upload: {batch_size: 1e3, tls: {ca_file: /ca.pem}, headers: {X: a}}\n",
     "sensors: [{name: a, type: bme280, address: 0x77, bus: /dev/i2c-3}]\n",
     "sensors: [{name: a, type: bme280, channels: {temperature: {valid: {min: -4.5}}}}]\n",
+    "sensors: [{name: a, type: ads1115, rate: 8, channels: {a0: {gain: 6.144, valid: }}}]\n",
+    "sensors: [{name: a, type: ads1115, channels: {a0: {unit: percent, name: soil}, a3: }}]\n",
     "sensors: [{name: a, type: system, interval: 5s, metadata: {zone: 1}, disk: }]\n",
 ]
 REFUSED = [
@@ -52,6 +55,11 @@ REFUSED = [
     "sensors: [{name: a, type: system, address: 0x76}]\n",
     "sensors: [{name: a, type: bme280, address: 0x10}]\n",
     "sensors: [{name: a, type: bme280, channels: {temperature: {max: 3}}}]\n",
+    "sensors: [{name: a, type: bme280, channels: {temperature: {gain: 4.096}}}]\n",
+    "sensors: [{name: a, type: ads1115, channels: {a0: {gain: 5}}}]\n",
+    "sensors: [{name: a, type: ads1115, channels: {a0: {gain: true}}}]\n",
+    "sensors: [{name: a, type: ads1115, channels: {a0: {rate: 8}}}]\n",
+    "sensors: [{name: a, type: ads1115, rate: 100}]\n",
 ]
 
 
@@ -133,7 +141,8 @@ def test_reference_has_every_key_and_every_type():
     keys = set(_keys(Config, "")) - sections | set(_keys(SensorCommon, "sensors[]."))
     for name in registry.type_names():
         assert f"### type: {name}\n" in page
-        keys |= set(_keys(registry.find(name).Options, "sensors[]."))
+        keys |= set(_keys(sections_of(registry.find(name))[1], "sensors[]."))
+    assert "sensors[].channels.NAME.gain" in keys
     assert [key for key in sorted(keys) if f"| `{key}` |" not in page] == []
     assert "| `upload.timeout` | a duration: from 100ms to 10min | `30s` |" in page
 

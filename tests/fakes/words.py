@@ -1,0 +1,82 @@
+"""Chips with registers of 16 bits, high byte first, that refuse what the real ones refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class WordChip:
+    """Registers of one word each: read or written whole, by their number."""
+
+    #: what each register holds after power-on
+    POWER_ON: ClassVar[Mapping[int, int]] = {}
+    #: the registers that can be written
+    WRITABLE: tuple[int, ...] = ()
+
+    def __init__(self) -> None:
+        #: set it, and no conversion ends
+        self.stuck = False
+        self.restart()
+
+    def restart(self) -> None:
+        """Power-on."""
+        self.words = dict(self.POWER_ON)
+        self._left_s = 0.0
+
+    def get(self, register: int, length: int) -> bytes:
+        assert length == 2, "a register is one word"
+        assert register in self.words, "there is no such register"
+        return (self.words[register] & 0xFFFF).to_bytes(2, "big")
+
+    def set(self, register: int, data: bytes) -> None:
+        assert register in self.WRITABLE, "this register cannot be written"
+        assert len(data) == 2, "a register is one word"
+        self.words[register] = int.from_bytes(data, "big")
+
+    def elapse(self, seconds: float) -> None:
+        if self._left_s and not self.stuck:
+            self._left_s = max(self._left_s - seconds, 0.0)
+            if self._left_s < 1e-9:
+                self._left_s = 0.0
+                self.finish()
+
+    def finish(self) -> None:
+        """A conversion has ended."""
+
+
+class FakeAds1115(WordChip):
+    """An ADS1115 as slow as its data sheet allows; ``narrow`` makes it an ADS1015.
+
+    - Its conversion register keeps the old value, 0 after power-on, until a conversion has ended.
+    - A start while it converts is passed over; only one input is converted at a time.
+    - Beyond the range it shows the range's end.
+    """
+
+    POWER_ON: ClassVar = {0x00: 0x0000, 0x01: 0x8583}
+    WRITABLE = (0x01,)
+    FULL_SCALE = (6.144, 4.096, 2.048, 1.024, 0.512, 0.256, 0.256, 0.256)
+    RATES = (8, 16, 32, 64, 128, 250, 475, 860)
+
+    def __init__(self, *inputs_volt: float, narrow: bool = False) -> None:
+        self.inputs_volt = list(inputs_volt) or [0.5, 1.0, 1.5, 2.0]
+        self.narrow = narrow
+        super().__init__()
+
+    def set(self, register: int, data: bytes) -> None:
+        super().set(register, data)
+        config = self.words[0x01]
+        assert config & 0x0100, "the driver converts on request only"
+        assert config & 0x4000, "it measures against GND"
+        if config & 0x8000 and not self._left_s:
+            self._left_s = 1.1 / self.RATES[config >> 5 & 7] + 25e-6
+            self._converting = config
+        if self._left_s:
+            self.words[0x01] &= 0x7FFF
+
+    def finish(self) -> None:
+        full_scale = self.FULL_SCALE[self._converting >> 9 & 7]
+        raw = round(self.inputs_volt[self._converting >> 12 & 3] * 32768 / full_scale)
+        raw = min(max(raw, -0x8000), 0x7FFF)
+        self.words[0x00] = raw & 0xFFF0 if self.narrow else raw
+        self.words[0x01] |= 0x8000
