@@ -26,6 +26,8 @@ GROUP = "edge_agent.sensors"
 _OWN = {
     "ads1115": "edge_agent.sensors.chips.ads1115:Ads1115",
     "bme280": "edge_agent.sensors.chips.bme280:Bme280",
+    "ina219": "edge_agent.sensors.chips.ina219:Ina219",
+    "ina226": "edge_agent.sensors.chips.ina226:Ina226",
     "simulated": "edge_agent.sensors.simulated:Simulated",
     "system": "edge_agent.sensors.system:System",
 }

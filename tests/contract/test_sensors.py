@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from fakes.clock import FakeClock
 from fakes.i2c import VECTOR_A, VECTOR_A_DATA, FakeAdapter, FakeBme280
-from fakes.words import FakeAds1115
+from fakes.words import FakeAds1115, FakeIna219, FakeIna226
 
 from edge_agent.errors import SensorError
 from edge_agent.options import options_of
@@ -72,6 +72,8 @@ BENCHES: dict[str, Callable[[], Bench]] = {
         0x76,
         lambda: FakeBme280(chip_id=0x58, calibration=VECTOR_A, measures=VECTOR_A_DATA),
     ),
+    "ina219": _chip("ina219", 0x40, FakeIna219),
+    "ina226": _chip("ina226", 0x40, FakeIna226),
     "simulated": _no_chip("simulated"),
     "system": _no_chip("system"),
 }

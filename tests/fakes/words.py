@@ -80,3 +80,90 @@ class FakeAds1115(WordChip):
         raw = min(max(raw, -0x8000), 0x7FFF)
         self.words[0x00] = raw & 0xFFF0 if self.narrow else raw
         self.words[0x01] |= 0x8000
+
+
+class FakePower(WordChip):
+    """What INA219 and INA226 have in common: two voltages, converted one after the other.
+
+    - Registers keep their old values, 0 after power-on, until a measurement has ended.
+    - Writing the configuration starts a measurement and clears the flag of a complete one.
+    - With the settings of power-on it measures without end.
+    """
+
+    WRITABLE = (0x00,)
+
+    def __init__(self, shunt: int, bus: int) -> None:
+        #: what the next measurement gives, as in the registers
+        self.shunt, self.bus = shunt, bus
+        super().__init__()
+
+    def restart(self) -> None:
+        super().restart()
+        self._left_s = self.takes_s()
+
+    def set(self, register: int, data: bytes) -> None:
+        super().set(register, data)
+        if self.words[0x00] & 0x8000:
+            self.restart()
+        self._complete(0)
+        self._left_s = self.takes_s()
+
+    def finish(self) -> None:
+        self.words[0x01], self.words[0x02] = self.shunt, self.bus
+        self._complete(1)
+
+    def takes_s(self) -> float:
+        """How long a measurement takes with the settings that are in effect."""
+        raise NotImplementedError
+
+    def _complete(self, flag: int) -> None:
+        raise NotImplementedError
+
+
+class FakeIna219(FakePower):
+    """An INA219 at the slow end of its data sheet, with table 3's voltages."""
+
+    POWER_ON: ClassVar = {0x00: 0x399F, 0x01: 0, 0x02: 0, 0x03: 0, 0x04: 0, 0x05: 0}
+    SAMPLES: ClassVar = {3: 1, 9: 2, 10: 4, 11: 8, 12: 16, 13: 32, 14: 64, 15: 128}
+
+    def __init__(self, shunt: int = 0x07D0, bus: int = 0x5D98, *, chip_id: int = 0x399F) -> None:
+        #: there is none; another chip has other settings after power-on
+        self.chip_id = chip_id
+        super().__init__(shunt, bus)
+
+    def restart(self) -> None:
+        super().restart()
+        self.words[0x00] = self.chip_id
+
+    def takes_s(self) -> float:
+        codes = self.words[0x00] >> 3 & 15, self.words[0x00] >> 7 & 15
+        return 0.000586 * sum(self.SAMPLES.get(code, 1) for code in codes)
+
+    def _complete(self, flag: int) -> None:
+        self.words[0x02] = self.words[0x02] & ~2 | flag << 1
+
+
+class FakeIna226(FakePower):
+    """An INA226 at the slow end of its data sheet, with table 1's voltages."""
+
+    POWER_ON: ClassVar = {0x00: 0x4127, 0x01: 0, 0x02: 0, 0x06: 0, 0xFE: 0x5449, 0xFF: 0x2260}
+    SAMPLES = (1, 4, 16, 64, 128, 256, 512, 1024)
+
+    def __init__(self, shunt: int = 0x1F40, bus: int = 0x2570, *, chip_id: int = 0x2260) -> None:
+        self.chip_id = chip_id
+        super().__init__(shunt, bus)
+
+    def get(self, register: int, length: int) -> bytes:
+        self.words[0xFF] = self.chip_id
+        data = super().get(register, length)
+        if register == 0x06:
+            self._complete(0)
+        return data
+
+    def takes_s(self) -> float:
+        config = self.words[0x00]
+        assert config & 0x01F8 == 0x0120, "both conversions take 1.1 ms"
+        return 2 * 0.00121 * self.SAMPLES[config >> 9 & 7]
+
+    def _complete(self, flag: int) -> None:
+        self.words[0x06] = flag << 3

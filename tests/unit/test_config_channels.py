@@ -54,7 +54,7 @@ def test_channels_that_are_not_written_are_all_of_them(sensors: Sensors) -> None
     [
         ("channels: {a0: {gian: 1.024}}", "sensors.s.channels.a0.gian: is unknown (did you"),
         ("channels: {a0: {gain: 5}}", "sensors.s.channels.a0.gain: 5 is not one of 6.144"),
-        ("channels: {b0: {gain: 1.024}}", "sensors.s.channels.b0: is unknown (did you mean"),
+        ("channels: {b0: {gain: 1.024}}", "sensors.s.channels.b0: is unknown"),
         ("rate: 8, channels: {a0: , a1: }", "sensors.s.rate: is too slow for 2 inputs"),
     ],
 )

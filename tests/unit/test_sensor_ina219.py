@@ -1,0 +1,177 @@
+"""INA219: the data sheet's example, the order of the transfers, and what goes wrong with it."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+
+import pytest
+from fakes.chip_bench import ChipBench
+from fakes.words import FakeIna219
+
+from edge_agent.errors import SensorError
+from edge_agent.sensors.chips import ina219
+from edge_agent.sensors.chips.ina219 import Ina219, Ina219Options
+from edge_agent.types import Measurement
+
+#: The shunt of the data sheet's example.
+OPTIONS = Ina219Options(shunt_ohms=0.002)
+
+
+@pytest.fixture
+def bench() -> ChipBench:
+    return ChipBench(Ina219, FakeIna219(), OPTIONS)
+
+
+# ── the formulas ──
+
+
+def test_example_of_the_data_sheet_gives_its_results(bench: ChipBench) -> None:
+    """Table 3: 20 mV over 2 milliohm, 11.98 V."""
+    assert bench.measure() == [
+        Measurement("voltage", 11.98, "volt"),
+        Measurement("current", 10.0, "ampere"),
+        Measurement("power", 119.8, "watt"),
+    ]
+
+
+def chips_own_arithmetic(shunt: int, bus: int) -> tuple[int, int]:
+    """Current and power registers as the chip computes them, in steps of 1 mA.
+
+    Source: SBOS448, 8.5.1, equations 1, 4 and 5; a step of power is 20 of current.
+    """
+    calibration = int(Fraction("0.04096") / (Fraction("0.001") * Fraction("0.002")))
+    current = shunt * calibration // 4096
+    return current, abs(current) * bus // 5000
+
+
+def test_current_and_power_agree_with_the_chips_own_arithmetic() -> None:
+    """On raw values drawn from one seed, to the steps it cuts off."""
+    assert chips_own_arithmetic(0x07D0, 0x5D98 >> 3) == (0x2710, 0x1766)
+    draw = random.Random(219)
+    for _ in range(10_000):
+        shunt, bus = draw.randrange(-32_000, 32_000), draw.randrange(8000)
+        current, power = chips_own_arithmetic(shunt, bus)
+        ampere, volt = ina219.amperes(shunt, 0.002), ina219.bus_volts(bus << 3)
+        assert abs(ampere - current * 0.001) <= 0.001
+        assert abs(abs(ampere) * volt - power * 0.02) <= 0.001 * volt + 0.02
+
+
+def test_current_that_flows_backwards_is_negative(bench: ChipBench) -> None:
+    """A battery that is charged; the power goes with it."""
+    bench.chip.shunt = -0x07D0
+
+    assert bench.values() == {"voltage": 11.98, "current": -10.0, "power": -119.8}
+
+
+@pytest.mark.parametrize(
+    ("average", "word", "wait_s"),
+    [(1, 0x399B, 0.001172), (8, 0x3DDB, 0.009376), (128, 0x3FFB, 0.150016)],
+)
+def test_average_is_written_and_waited_for(average: int, word: int, wait_s: float) -> None:
+    """The code of table 5 in both fields, and two conversions for each sample."""
+    bench = ChipBench(Ina219, FakeIna219(), Ina219Options(average=average))
+
+    assert ina219.config_word(average) == word
+    assert bench.driver.trigger() == pytest.approx(wait_s)
+    assert bench.transfers()[-1] == f"w 00 {word:04x}"
+    bench.sleep(wait_s)
+    assert len(bench.driver.read()) == 3
+
+
+# ── the chip ──
+
+
+def test_first_measurement_looks_who_is_there(bench: ChipBench) -> None:
+    """It has no id: after a reset its settings are an INA219's, which no other chip has."""
+    bench.measure()
+
+    assert bench.transfers() == ["w 00 8000", "r 00 2", "w 00 399b", "r 02 2", "r 01 2", "r 00 2"]
+
+
+def test_later_measurement_is_five_transfers(bench: ChipBench) -> None:
+    """Whether it kept its settings, the start, the values, and the settings once more."""
+    bench.measure()
+    bench.transfers()
+    bench.measure()
+
+    assert bench.transfers() == ["r 00 2", "w 00 399b", "r 02 2", "r 01 2", "r 00 2"]
+
+
+def test_measurement_that_has_not_ended_is_not_ready(bench: ChipBench) -> None:
+    """The registers still hold the old values; they are not passed off as new."""
+    bench.measure()
+    bench.chip.stuck = True
+
+    assert bench.reason() == "not_ready"
+
+
+def test_read_before_any_trigger_is_not_ready(bench: ChipBench) -> None:
+    """Also after close."""
+    for _ in range(2):
+        with pytest.raises(SensorError, match="before a measurement") as caught:
+            bench.driver.read()
+        assert caught.value.reason == "not_ready"
+        bench.driver.trigger()
+        bench.driver.close()
+
+
+@pytest.mark.parametrize("shunt", [32_000, -32_000, 0x7FFF, -0x8000])
+def test_shunt_beyond_its_range_is_saturated(bench: ChipBench, shunt: int) -> None:
+    """A short circuit is no current of 160 A."""
+    bench.chip.shunt = shunt
+
+    assert bench.reason() == "saturated"
+
+
+def test_voltage_beyond_its_range_is_saturated(bench: ChipBench) -> None:
+    """The register's end is no voltage."""
+    bench.chip.bus = 8000 << 3
+
+    assert bench.reason() == "saturated"
+
+
+def test_value_at_the_end_of_the_range_is_one(bench: ChipBench) -> None:
+    """One step short of saturation."""
+    bench.chip.shunt, bench.chip.bus = (31_999, 7_999 << 3)
+
+    assert bench.values()["voltage"] == pytest.approx(31.996)
+
+
+def test_power_lost_during_a_measurement_is_a_fault(bench: ChipBench) -> None:
+    """It goes on by itself with other settings, and would not average."""
+    wait_s = bench.driver.trigger()
+    bench.chip.restart()
+    bench.sleep(wait_s)
+
+    with pytest.raises(SensorError, match="lost its power") as caught:
+        bench.driver.read()
+
+    assert caught.value.reason == "power_on_value"
+
+
+def test_power_lost_between_measurements_sets_up_anew(bench: ChipBench) -> None:
+    """Another chip may have been plugged in meanwhile."""
+    before = bench.measure()
+    bench.chip.restart()
+    assert bench.measure() == before
+
+    bench.chip.chip_id = 0x1234
+    bench.chip.restart()
+    assert bench.reason() == "wrong_chip"
+    assert bench.reason() == "wrong_chip"
+
+
+def test_another_chip_is_refused_with_a_hint() -> None:
+    """An INA226 sits at the same addresses and would be read wrong; so do humidity sensors."""
+    for chip_id, hint in {0x4127: "use `type: ina226`", 0xFFFF: "0xffff"}.items():
+        with pytest.raises(SensorError, match=hint) as caught:
+            ChipBench(Ina219, FakeIna219(chip_id=chip_id)).measure()
+        assert caught.value.reason == "wrong_chip"
+
+
+def test_flag_of_an_overflow_is_no_part_of_the_voltage(bench: ChipBench) -> None:
+    """It speaks of the chip's own arithmetic, which is not used."""
+    bench.chip.bus |= 1
+
+    assert bench.values()["voltage"] == 11.98

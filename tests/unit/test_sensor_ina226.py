@@ -1,0 +1,190 @@
+"""INA226: the data sheet's example, the order of the transfers, and what goes wrong with it."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+
+import pytest
+from fakes.chip_bench import ChipBench
+from fakes.words import FakeIna219, FakeIna226
+
+from edge_agent.errors import SensorError
+from edge_agent.sensors.chips import ina226
+from edge_agent.sensors.chips.ina226 import Ina226, Ina226Options
+from edge_agent.types import Measurement
+
+#: The shunt of the data sheet's example.
+OPTIONS = Ina226Options(shunt_ohms=0.002)
+
+
+@pytest.fixture
+def bench() -> ChipBench:
+    return ChipBench(Ina226, FakeIna226(), OPTIONS)
+
+
+# ── the formulas ──
+
+
+def test_example_of_the_data_sheet_gives_its_results(bench: ChipBench) -> None:
+    """Table 1: 20 mV over 2 milliohm, 11.98 V."""
+    assert bench.measure() == [
+        Measurement("voltage", 11.98, "volt"),
+        Measurement("current", 10.0, "ampere"),
+        Measurement("power", 119.8, "watt"),
+    ]
+
+
+def chips_own_arithmetic(shunt: int, bus: int) -> tuple[int, int]:
+    """Current and power registers as the chip computes them, in steps of 1 mA.
+
+    Source: SBOS547, 7.5, equations 1, 3 and 4; a step of power is 25 of current.
+    """
+    calibration = int(Fraction("0.00512") / (Fraction("0.001") * Fraction("0.002")))
+    current = shunt * calibration // 2048
+    return current, abs(current) * bus // 20000
+
+
+def test_current_and_power_agree_with_the_chips_own_arithmetic() -> None:
+    """On raw values drawn from one seed, to the steps it cuts off."""
+    assert chips_own_arithmetic(0x1F40, 0x2570) == (0x2710, 0x12B8)
+    draw = random.Random(226)
+    for _ in range(10_000):
+        shunt, bus = draw.randrange(-32_000, 32_000), draw.randrange(32767)
+        current, power = chips_own_arithmetic(shunt, bus)
+        ampere, volt = ina226.amperes(shunt, 0.002), ina226.bus_volts(bus)
+        assert abs(ampere - current * 0.001) <= 0.001
+        assert abs(abs(ampere) * volt - power * 0.025) <= 0.001 * volt + 0.025
+
+
+def test_current_that_flows_backwards_is_negative(bench: ChipBench) -> None:
+    """A battery that is charged; the power goes with it."""
+    bench.chip.shunt = -0x1F40
+
+    assert bench.values() == {"voltage": 11.98, "current": -10.0, "power": -119.8}
+
+
+@pytest.mark.parametrize(
+    ("average", "word", "wait_s"),
+    [(1, 0x4123, 0.00242), (64, 0x4723, 0.15488), (1024, 0x4F23, 2.47808)],
+)
+def test_average_is_written_and_waited_for(average: int, word: int, wait_s: float) -> None:
+    """The code of table 6, and two conversions for each sample."""
+    bench = ChipBench(Ina226, FakeIna226(), Ina226Options(average=average))
+
+    assert ina226.config_word(average) == word
+    assert bench.driver.trigger() == pytest.approx(wait_s)
+    assert bench.transfers()[-1] == f"w 00 {word:04x}"
+    bench.sleep(wait_s)
+    assert len(bench.driver.read()) == 3
+
+
+# ── the chip ──
+
+
+def test_first_measurement_looks_who_is_there(bench: ChipBench) -> None:
+    """By the ids of maker and chip, before anything is written."""
+    bench.measure()
+
+    assert bench.transfers() == [
+        "r fe 2",
+        "r ff 2",
+        "w 00 4123",
+        "r 06 2",
+        "r 02 2",
+        "r 01 2",
+        "r 00 2",
+    ]
+
+
+def test_later_measurement_is_six_transfers(bench: ChipBench) -> None:
+    """Whether it kept its settings, the start, its end, the values, and the settings once more."""
+    bench.measure()
+    bench.transfers()
+    bench.measure()
+
+    assert bench.transfers() == ["r 00 2", "w 00 4123", "r 06 2", "r 02 2", "r 01 2", "r 00 2"]
+
+
+def test_measurement_that_has_not_ended_is_not_ready(bench: ChipBench) -> None:
+    """The registers still hold the old values; they are not passed off as new."""
+    bench.measure()
+    bench.chip.stuck = True
+
+    assert bench.reason() == "not_ready"
+
+
+def test_read_before_any_trigger_is_not_ready(bench: ChipBench) -> None:
+    """Also after close."""
+    for _ in range(2):
+        with pytest.raises(SensorError, match="before a measurement") as caught:
+            bench.driver.read()
+        assert caught.value.reason == "not_ready"
+        bench.driver.trigger()
+        bench.driver.close()
+
+
+@pytest.mark.parametrize("shunt", [0x7FFF, -0x8000])
+def test_shunt_beyond_its_range_is_saturated(bench: ChipBench, shunt: int) -> None:
+    """A short circuit is no current of 41 A."""
+    bench.chip.shunt = shunt
+
+    assert bench.reason() == "saturated"
+
+
+def test_voltage_beyond_its_range_is_saturated(bench: ChipBench) -> None:
+    """The register's end is no voltage."""
+    bench.chip.bus = 0x7FFF
+
+    assert bench.reason() == "saturated"
+
+
+def test_value_at_the_end_of_the_range_is_one(bench: ChipBench) -> None:
+    """One step short of saturation."""
+    bench.chip.shunt, bench.chip.bus = (0x7FFE, 0x7FFE)
+
+    assert bench.values()["voltage"] == pytest.approx(40.9575)
+
+
+def test_power_lost_during_a_measurement_is_a_fault(bench: ChipBench) -> None:
+    """It goes on by itself with other settings, and would not average."""
+    wait_s = bench.driver.trigger()
+    bench.chip.restart()
+    bench.sleep(wait_s)
+
+    with pytest.raises(SensorError, match="lost its power") as caught:
+        bench.driver.read()
+
+    assert caught.value.reason == "power_on_value"
+
+
+def test_power_lost_between_measurements_sets_up_anew(bench: ChipBench) -> None:
+    """Another chip may have been plugged in meanwhile."""
+    before = bench.measure()
+    bench.chip.restart()
+    assert bench.measure() == before
+
+    bench.chip.chip_id = 0x1234
+    bench.chip.restart()
+    assert bench.reason() == "wrong_chip"
+    assert bench.reason() == "wrong_chip"
+
+
+def test_another_chip_is_refused_before_anything_is_written(bench: ChipBench) -> None:
+    """Somebody else's chip is left as it is; a later revision of the same one is taken."""
+    bench.chip.chip_id = 0x2270
+
+    assert bench.reason() == "wrong_chip"
+    assert [transfer for transfer in bench.transfers() if transfer[0] == "w"] == []
+    bench.chip.chip_id = 0x2261
+    assert bench.values()["voltage"] == 11.98
+
+
+def test_ina219_at_the_same_address_is_refused() -> None:
+    """It has no such registers, and would be read wrong."""
+
+    class Ina219(FakeIna219):
+        def get(self, register: int, length: int) -> bytes:
+            return super().get(register & 7 if register & 7 < 6 else 0, length)
+
+    assert ChipBench(ina226.Ina226, Ina219(), OPTIONS).reason() == "wrong_chip"
