@@ -145,6 +145,7 @@ class Step(Kind):
 
     steps: tuple[float, ...]
     unit: str = ""
+    hexadecimal: bool = False
     noun = "a number"
 
     def parse(self, written: Any) -> float:
@@ -159,8 +160,8 @@ class Step(Kind):
         return {"enum": list(self.steps)}
 
     def write(self, value: Any) -> str:
-        """Shortest decimal form; the unit is the key's, not the value's."""
-        return _decimal(value)
+        """Decimal, or hexadecimal where that is the custom; the unit is the key's."""
+        return f"0x{int(value):02x}" if self.hexadecimal else _decimal(value)
 
     def limits(self) -> str:
         """The numbers, with their unit."""

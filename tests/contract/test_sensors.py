@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
+from fakes.commands import FakeBh1750
 from fakes.i2c import VECTOR_A, VECTOR_A_DATA, FakeAdapter, FakeBme280
 from fakes.words import FakeAds1115, FakeIna219, FakeIna226
 
@@ -66,6 +67,7 @@ def _no_chip(type_name: str) -> Callable[[], Bench]:
 
 BENCHES: dict[str, Callable[[], Bench]] = {
     "ads1115": _chip("ads1115", 0x48, FakeAds1115),
+    "bh1750": _chip("bh1750", 0x23, FakeBh1750),
     "bme280": _chip("bme280", 0x76, FakeBme280),
     "bme280 (a BMP280)": _chip(
         "bme280",
