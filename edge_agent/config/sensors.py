@@ -154,7 +154,9 @@ def _public_names(built: Built) -> Iterator[tuple[Path, Hashable, str]]:
 def _chips(built: Built) -> Iterator[tuple[Path, Hashable, str]]:
     for path, sensor in built.items():
         if chip := i2c_chip(sensor.options):
-            yield (*path, "address"), chip, f"0x{chip[1]:02x}"
+            # Who reads but one register leaves the chip to others that do the same.
+            thing = sensor.options if hasattr(sensor.options, "register") else chip
+            yield (*path, "address"), thing, f"0x{chip[1]:02x}"
 
 
 def _channels(common: SensorCommon, names: Sequence[str]) -> dict[str, Channel]:

@@ -27,6 +27,7 @@ _OWN = {
     "ads1115": "edge_agent.sensors.chips.ads1115:Ads1115",
     "bh1750": "edge_agent.sensors.chips.bh1750:Bh1750",
     "bme280": "edge_agent.sensors.chips.bme280:Bme280",
+    "i2c_register": "edge_agent.sensors.chips.i2c_register:I2cRegister",
     "ina219": "edge_agent.sensors.chips.ina219:Ina219",
     "ina226": "edge_agent.sensors.chips.ina226:Ina226",
     "simulated": "edge_agent.sensors.simulated:Simulated",

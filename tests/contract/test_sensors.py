@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
 from fakes.commands import FakeBh1750
-from fakes.i2c import VECTOR_A, VECTOR_A_DATA, FakeAdapter, FakeBme280
+from fakes.i2c import VECTOR_A, VECTOR_A_DATA, FakeAdapter, FakeBme280, RegisterChip
 from fakes.words import FakeAds1115, FakeIna219, FakeIna226
 
 from edge_agent.errors import SensorError
@@ -35,30 +35,42 @@ class Bench:
     adapter: FakeAdapter
     #: the address of its chip; None for a driver without a bus
     address: int | None = None
+    #: options that have no default
+    written: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        clock = FakeClock()
+        self.clock = FakeClock()
         self.surroundings = Surroundings(
-            bus=Buses(open_wire=self.adapter.open, sleep=self.adapter.sleep),
+            bus=Buses(open_wire=self.adapter.open, sleep=self.sleep),
             root=PI,
-            sleep=self.adapter.sleep,
-            monotonic=clock.monotonic,
+            sleep=self.sleep,
+            monotonic=self.clock.monotonic,
         )
         driver = registry.find(self.type_name)
-        self.options = driver.Options()
+        self.options = driver.Options(**self.written)
         self.driver: Sensor = driver(self.options, self.surroundings)
 
     @property
     def chip(self) -> Any:
         return self.adapter.chips.get(self.address)
 
+    def sleep(self, seconds: float) -> None:
+        """Time passes for chip and driver alike."""
+        self.clock.advance(seconds)
+        self.adapter.sleep(seconds)
+
     def measure(self) -> list[Measurement]:
-        self.adapter.sleep(self.driver.trigger())
+        self.sleep(self.driver.trigger())
         return list(self.driver.read())
 
 
-def _chip(type_name: str, address: int, make: Callable[[], object]) -> Callable[[], Bench]:
-    return lambda: Bench(type_name, FakeAdapter({address: make()}), address)
+def _chip(
+    type_name: str,
+    address: int,
+    make: Callable[[], object],
+    written: Mapping[str, Any] | None = None,
+) -> Callable[[], Bench]:
+    return lambda: Bench(type_name, FakeAdapter({address: make()}), address, written or {})
 
 
 def _no_chip(type_name: str) -> Callable[[], Bench]:
@@ -74,6 +86,7 @@ BENCHES: dict[str, Callable[[], Bench]] = {
         0x76,
         lambda: FakeBme280(chip_id=0x58, calibration=VECTOR_A, measures=VECTOR_A_DATA),
     ),
+    "i2c_register": _chip("i2c_register", 0x48, RegisterChip, {"address": 0x48, "register": 0}),
     "ina219": _chip("ina219", 0x40, FakeIna219),
     "ina226": _chip("ina226", 0x40, FakeIna226),
     "simulated": _no_chip("simulated"),
@@ -137,7 +150,7 @@ def test_driver_measures_finite_values_of_its_channels(bench: Bench) -> None:
         wait_s = bench.driver.trigger()
         assert math.isfinite(wait_s)
         assert wait_s >= 0
-        bench.adapter.sleep(wait_s)
+        bench.sleep(wait_s)
 
         readings = bench.driver.read()
 
@@ -152,7 +165,7 @@ def test_driver_measures_finite_values_of_its_channels(bench: Bench) -> None:
 @every_driver
 def test_driver_itself_sleeps_for_milliseconds_only(bench: Bench) -> None:
     """A conversion's wait is spent by the poller on other sensors."""
-    bench.adapter.sleep(bench.driver.trigger())
+    bench.sleep(bench.driver.trigger())
     bench.adapter.slept.clear()
     bench.driver.read()
     bench.driver.trigger()
