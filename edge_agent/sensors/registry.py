@@ -30,6 +30,7 @@ _OWN = {
     "i2c_register": "edge_agent.sensors.chips.i2c_register:I2cRegister",
     "ina219": "edge_agent.sensors.chips.ina219:Ina219",
     "ina226": "edge_agent.sensors.chips.ina226:Ina226",
+    "scd4x": "edge_agent.sensors.chips.scd4x:Scd4x",
     "simulated": "edge_agent.sensors.simulated:Simulated",
     "system": "edge_agent.sensors.system:System",
 }

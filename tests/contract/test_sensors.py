@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
-from fakes.commands import FakeBh1750
+from fakes.commands import FakeBh1750, FakeScd4x
 from fakes.i2c import VECTOR_A, VECTOR_A_DATA, FakeAdapter, FakeBme280, RegisterChip
 from fakes.words import FakeAds1115, FakeIna219, FakeIna226
 
@@ -24,6 +24,8 @@ from edge_agent.sensors.base import Sensor, Surroundings
 from edge_agent.sensors.i2c import Buses
 from edge_agent.types import Measurement
 
+#: From one reading to the next, by default.
+INTERVAL_S = 30.0
 PI = Path(__file__).parents[1] / "testcases/system/raspberry_pi"
 
 
@@ -59,6 +61,13 @@ class Bench:
         self.clock.advance(seconds)
         self.adapter.sleep(seconds)
 
+    def begin_anew(self) -> None:
+        """Driver and chip are as at first."""
+        self.driver.close()
+        self.adapter.heal()
+        self.chip.restart()
+        self.sleep(INTERVAL_S)
+
     def measure(self) -> list[Measurement]:
         self.sleep(self.driver.trigger())
         return list(self.driver.read())
@@ -89,6 +98,7 @@ BENCHES: dict[str, Callable[[], Bench]] = {
     "i2c_register": _chip("i2c_register", 0x48, RegisterChip, {"address": 0x48, "register": 0}),
     "ina219": _chip("ina219", 0x40, FakeIna219),
     "ina226": _chip("ina226", 0x40, FakeIna226),
+    "scd4x": _chip("scd4x", 0x62, FakeScd4x),
     "simulated": _no_chip("simulated"),
     "system": _no_chip("system"),
 }
@@ -192,7 +202,7 @@ def test_driver_whose_bus_fails_gives_a_sensor_error_with_a_reason(
     """At each of its transfers; never a bare OSError. Once the bus works, so does the sensor."""
     before = bench.measure()
     for transfers in range(len(bench.adapter.transactions)):
-        bench.driver.close()
+        bench.begin_anew()
         bench.adapter.fail(number, after=transfers)
         with pytest.raises(SensorError) as caught:
             bench.measure()
@@ -208,7 +218,7 @@ def test_driver_survives_a_glitch_at_every_transfer(bench: Bench) -> None:
     """One lost transfer is tried again and costs no reading."""
     before = bench.measure()
     for transfers in range(len(bench.adapter.transactions)):
-        bench.driver.close()
+        bench.begin_anew()
         bench.adapter.fail(121, after=transfers, times=1)
         assert bench.measure() == before
 
@@ -224,6 +234,7 @@ def test_driver_whose_chip_is_absent_comes_back_with_it(bench: Bench) -> None:
     bench.driver.close()
     chip.restart()
     bench.adapter.chips[bench.address] = chip
+    bench.sleep(INTERVAL_S)
 
     assert caught.value.reason == "nack"
     assert bench.measure() == before
@@ -235,6 +246,7 @@ def test_driver_whose_chip_browned_out_unnoticed_is_right_again(bench: Bench) ->
     before = bench.measure()
     assert bench.address is not None
     bench.adapter.chips[bench.address].restart()
+    bench.sleep(INTERVAL_S)
 
     assert bench.measure() == before
 
