@@ -152,7 +152,9 @@ class Step(Kind):
         """The number exactly as declared; 5 and 5.0 are the same one."""
         if isinstance(written, bool) or written not in self.steps:
             known = ", ".join(map(self.write, self.steps))
-            raise ValueError(f"{_shown(written)} is not one of {known}")
+            is_whole = self.hexadecimal and type(written) is int
+            shown = self.write(written) if is_whole else _shown(written)
+            raise ValueError(f"{shown} is not one of {known}")
         return self.steps[self.steps.index(written)]
 
     def schema(self) -> dict[str, Any]:

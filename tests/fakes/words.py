@@ -86,7 +86,7 @@ class FakePower(WordChip):
     """What INA219 and INA226 have in common: two voltages, converted one after the other.
 
     - Registers keep their old values, 0 after power-on, until a measurement has ended.
-    - Writing the configuration starts a measurement and clears the flag of a complete one.
+    - Writing the configuration starts a measurement.
     - With the settings of power-on it measures without end.
     """
 
@@ -102,15 +102,20 @@ class FakePower(WordChip):
         self._left_s = self.takes_s()
 
     def set(self, register: int, data: bytes) -> None:
+        before = self.words[0x00]
         super().set(register, data)
         if self.words[0x00] & 0x8000:
             self.restart()
-        self._complete(0)
+        self.started(before)
         self._left_s = self.takes_s()
 
     def finish(self) -> None:
         self.words[0x01], self.words[0x02] = self.shunt, self.bus
         self._complete(1)
+
+    def started(self, before: int) -> None:
+        """A measurement begins; ``before`` were other settings, or the same."""
+        raise NotImplementedError
 
     def takes_s(self) -> float:
         """How long a measurement takes with the settings that are in effect."""
@@ -121,7 +126,10 @@ class FakePower(WordChip):
 
 
 class FakeIna219(FakePower):
-    """An INA219 at the slow end of its data sheet, with table 3's voltages."""
+    """An INA219 at the slow end of its data sheet, with its example's voltages.
+
+    The flag of a complete measurement is cleared by a new mode or by reading the power register.
+    """
 
     POWER_ON: ClassVar = {0x00: 0x399F, 0x01: 0, 0x02: 0, 0x03: 0, 0x04: 0, 0x05: 0}
     SAMPLES: ClassVar = {3: 1, 9: 2, 10: 4, 11: 8, 12: 16, 13: 32, 14: 64, 15: 128}
@@ -135,6 +143,15 @@ class FakeIna219(FakePower):
         super().restart()
         self.words[0x00] = self.chip_id
 
+    def get(self, register: int, length: int) -> bytes:
+        if register == 0x03:
+            self._complete(0)
+        return super().get(register, length)
+
+    def started(self, before: int) -> None:
+        if (before ^ self.words[0x00]) & 7:
+            self._complete(0)
+
     def takes_s(self) -> float:
         codes = self.words[0x00] >> 3 & 15, self.words[0x00] >> 7 & 15
         return 0.000586 * sum(self.SAMPLES.get(code, 1) for code in codes)
@@ -144,7 +161,10 @@ class FakeIna219(FakePower):
 
 
 class FakeIna226(FakePower):
-    """An INA226 at the slow end of its data sheet, with table 1's voltages."""
+    """An INA226 at the slow end of its data sheet, with its example's voltages.
+
+    The flag of a complete measurement is cleared by a start or by reading it.
+    """
 
     POWER_ON: ClassVar = {0x00: 0x4127, 0x01: 0, 0x02: 0, 0x06: 0, 0xFE: 0x5449, 0xFF: 0x2260}
     SAMPLES = (1, 4, 16, 64, 128, 256, 512, 1024)
@@ -159,6 +179,9 @@ class FakeIna226(FakePower):
         if register == 0x06:
             self._complete(0)
         return data
+
+    def started(self, before: int) -> None:
+        self._complete(0)
 
     def takes_s(self) -> float:
         config = self.words[0x00]

@@ -89,7 +89,7 @@ def test_kind_given_what_it_takes_gives_the_value(kind: Kind, written: object, v
         (Number(least=0), -0.5, "-0.5 is less than 0, the least allowed"),
         (Step((1, 4.096)), 4, "4 is not one of 1, 4.096"),
         (Step((1, 4.096)), True, "True is not one of 1, 4.096"),
-        (Step((0x23, 0x5C), hexadecimal=True), 36, "36 is not one of 0x23, 0x5c"),
+        (Step((0x23, 0x5C), hexadecimal=True), 36, "0x24 is not one of 0x23, 0x5c"),
         (Step((1, 4.096)), [], "[] is not one of 1, 4.096"),
         (Duration(), 30, "30 has no unit; did you mean '30s'?"),
         (Size(), 512, "512 has no unit; did you mean '512MiB'?"),

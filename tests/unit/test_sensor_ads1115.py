@@ -39,7 +39,7 @@ def bench() -> ChipBench:
 def test_config_word_is_made_of_the_data_sheets_codes(
     channel: str, gain: float, rate: int, word: int
 ) -> None:
-    """SBAS444, 8.1.3: start, input against GND, range, single-shot, rate, no comparator."""
+    """SBAS444, Config Register: start, input against GND, range, single-shot, rate, no comparator."""
     assert ads1115.config_word(channel, gain, rate) == word
 
 
@@ -61,7 +61,7 @@ def test_config_word_is_never_that_of_power_on() -> None:
     [(6.144, 187.5), (4.096, 125), (2.048, 62.5), (1.024, 31.25), (0.512, 15.625), (0.256, 7.8125)],
 )
 def test_volts_of_one_step_are_those_of_the_data_sheet(gain: float, microvolts: float) -> None:
-    """Table 3, the size of the least significant bit."""
+    """Full-Scale Range and LSB Size."""
     assert ads1115.volts(1, gain) * 1e6 == pytest.approx(microvolts)
 
 
@@ -72,7 +72,7 @@ def test_volts_at_both_ends_of_the_range_are_exact() -> None:
 
 
 def test_volts_agree_with_counting_steps_over_the_whole_range() -> None:
-    """Table 3 in whole nanovolts per step, and table 5's two's complement done by hand."""
+    """The step in whole picovolts, and the two's complement done by hand."""
     steps_pv = {6.144: 187_500_000, 2.048: 62_500_000, 0.256: 7_812_500}
     draw = random.Random(1115)
     words = [draw.randrange(1 << 16) for _ in range(10_000)]
@@ -90,7 +90,7 @@ def test_volts_agree_with_counting_steps_over_the_whole_range() -> None:
 
 @pytest.mark.parametrize(("rate", "wait_s"), [(8, 0.1376), (128, 0.008694), (860, 0.001379)])
 def test_conversion_takes_a_tenth_longer_than_the_rate_says(rate: int, wait_s: float) -> None:
-    """6.5: the data rate is kept to within 10 %."""
+    """Electrical Characteristics: the data rate is kept to within 10 %."""
     assert ads1115.conversion_s(rate) == pytest.approx(wait_s, abs=1e-6)
 
 

@@ -27,7 +27,7 @@ def bench() -> ChipBench:
 
 
 def test_example_of_the_data_sheet_gives_its_results(bench: ChipBench) -> None:
-    """Table 3: 20 mV over 2 milliohm, 11.98 V."""
+    """9.2.2.1, register results of the example circuit: 20 mV over 2 milliohm, 11.98 V."""
     assert bench.measure() == [
         Measurement("voltage", 11.98, "volt"),
         Measurement("current", 10.0, "ampere"),
@@ -69,7 +69,7 @@ def test_current_that_flows_backwards_is_negative(bench: ChipBench) -> None:
     [(1, 0x399B, 0.001172), (8, 0x3DDB, 0.009376), (128, 0x3FFB, 0.150016)],
 )
 def test_average_is_written_and_waited_for(average: int, word: int, wait_s: float) -> None:
-    """The code of table 5 in both fields, and two conversions for each sample."""
+    """The code of 8.6.2.1 in both fields, and two conversions for each sample."""
     bench = ChipBench(Ina219, FakeIna219(), Ina219Options(average=average))
 
     assert ina219.config_word(average) == word
@@ -86,16 +86,24 @@ def test_first_measurement_looks_who_is_there(bench: ChipBench) -> None:
     """It has no id: after a reset its settings are an INA219's, which no other chip has."""
     bench.measure()
 
-    assert bench.transfers() == ["w 00 8000", "r 00 2", "w 00 399b", "r 02 2", "r 01 2", "r 00 2"]
+    assert bench.transfers() == [
+        "w 00 8000",
+        "r 00 2",
+        "r 03 2",
+        "w 00 399b",
+        "r 02 2",
+        "r 01 2",
+        "r 00 2",
+    ]
 
 
-def test_later_measurement_is_five_transfers(bench: ChipBench) -> None:
-    """Whether it kept its settings, the start, the values, and the settings once more."""
+def test_later_measurement_is_six_transfers(bench: ChipBench) -> None:
+    """Whether it kept its settings, the flag, the start, the values, and the settings again."""
     bench.measure()
     bench.transfers()
     bench.measure()
 
-    assert bench.transfers() == ["r 00 2", "w 00 399b", "r 02 2", "r 01 2", "r 00 2"]
+    assert bench.transfers() == ["r 00 2", "r 03 2", "w 00 399b", "r 02 2", "r 01 2", "r 00 2"]
 
 
 def test_measurement_that_has_not_ended_is_not_ready(bench: ChipBench) -> None:

@@ -27,7 +27,7 @@ def bench() -> ChipBench:
 
 
 def test_example_of_the_data_sheet_gives_its_results(bench: ChipBench) -> None:
-    """Table 1: 20 mV over 2 milliohm, 11.98 V."""
+    """The register results of its example (table 1 in 2011): 20 mV over 2 milliohm, 11.98 V."""
     assert bench.measure() == [
         Measurement("voltage", 11.98, "volt"),
         Measurement("current", 10.0, "ampere"),
@@ -38,7 +38,7 @@ def test_example_of_the_data_sheet_gives_its_results(bench: ChipBench) -> None:
 def chips_own_arithmetic(shunt: int, bus: int) -> tuple[int, int]:
     """Current and power registers as the chip computes them, in steps of 1 mA.
 
-    Source: SBOS547, 7.5, equations 1, 3 and 4; a step of power is 25 of current.
+    Source: SBOS547, 6.5, equations 1, 3 and 4; a step of power is 25 of current.
     """
     calibration = int(Fraction("0.00512") / (Fraction("0.001") * Fraction("0.002")))
     current = shunt * calibration // 2048
@@ -69,7 +69,7 @@ def test_current_that_flows_backwards_is_negative(bench: ChipBench) -> None:
     [(1, 0x4123, 0.00242), (64, 0x4723, 0.15488), (1024, 0x4F23, 2.47808)],
 )
 def test_average_is_written_and_waited_for(average: int, word: int, wait_s: float) -> None:
-    """The code of table 6, and two conversions for each sample."""
+    """The code of 7.1.1, and two conversions for each sample."""
     bench = ChipBench(Ina226, FakeIna226(), Ina226Options(average=average))
 
     assert ina226.config_word(average) == word

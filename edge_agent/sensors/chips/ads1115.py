@@ -1,15 +1,15 @@
 """ADS1115 and ADS1015: four voltages, read one after the other; the driver of both is one.
 
-Sources: Texas Instruments SBAS444 (ADS1115) and SBAS473 (ADS1015); section numbers are those of
-SBAS444. The ADS1015 has the same registers; its 12 bits stand on the left of the word, and it
+Sources: Texas Instruments SBAS444 (ADS1115) and SBAS473 (ADS1015); the section numbers differ from
+revision to revision, so sections are named here. The ADS1015 has the same registers; its 12 bits stand on the left of the word, and it
 converts at least as fast at every code, so it is read as an ADS1115.
 
 Wiring: 2 to 5.5 V, GND, SDA, SCL; address 0x48 with ADDR at GND, 0x49 at VDD, 0x4a at SDA, 0x4b at
 SCL. Each input is measured against GND and must stay between GND and VDD, whatever the `gain`: a
 supply of 3.3 V does not measure 4 V.
 
-The chip sleeps between conversions (single-shot mode, 7.4.2.1). A power failure takes its
-settings back to those of 8.1.3; they are read again with every value, so it shows.
+The chip sleeps between conversions (Single-Shot Mode). A power failure takes its
+settings back to what it began with; they are read again with every value, so it shows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edge_agent.sensors.base import BusLike, Channel, Sensor, Surroundings
 from edge_agent.sensors.i2c import address_option, bus_option, signed_word, unsigned_word
 from edge_agent.types import Measurement
 
-# Registers, 8.1.1, and the bits of the configuration, 8.1.3.
+# Register Map, and the bits of the Config Register.
 _CONVERSION, _CONFIG = 0x00, 0x01
 _READY, _SINGLE_SHOT, _NO_COMPARATOR = 0x8000, 0x0100, 0x0003
 #: The configuration after power-on; no setting of ours is the same.
@@ -37,11 +37,12 @@ GAINS = {6.144: 0, 4.096: 1, 2.048: 2, 1.024: 3, 0.512: 4, 0.256: 5}
 #: The code of each data rate in conversions a second (DR).
 RATES = {8: 0, 16: 1, 32: 2, 64: 3, 128: 4, 250: 5, 475: 6, 860: 7}
 
-# The words at both ends of the range, 7.5.1: the input lies there or beyond. The ADS1015 leaves
-# the low four bits clear.
+# The words at both ends of the range, Data Format: the input lies there or beyond. The ADS1015 leaves
+# the low four bits clear; an ADS1115 that shows just that is 0.05 % short of its end.
 _SATURATED = (0x7FFF, 0x7FF0, -0x8000)
 
-# The rate is kept to within 10 % (6.5), and the chip takes 25 us to wake up (7.4.2.1).
+# The rate is kept to within 10 % (Electrical Characteristics), and the chip takes 25 us to wake up
+# (Single-Shot Mode).
 _SLOWNESS, _WAKE_S = 1.1, 0.000_1
 _POLL_S, _POLLS = 0.000_5, 4
 #: The longest that `read` may keep the bus for inputs after the first, in seconds.
@@ -99,7 +100,7 @@ def inputs_of(options: Ads1115Options) -> tuple[str, ...]:
 
 
 def config_word(channel: str, gain: float, rate: int) -> int:
-    """The configuration that starts one conversion, 8.1.3."""
+    """The configuration that starts one conversion; Config Register."""
     settings = INPUTS[channel] << 12 | GAINS[gain] << 9 | RATES[rate] << 5
     return _READY | _SINGLE_SHOT | _NO_COMPARATOR | settings
 
@@ -110,7 +111,7 @@ def conversion_s(rate: int) -> float:
 
 
 def volts(raw: int, gain: float) -> float:
-    """The voltage of a signed word at a full-scale range; 7.5.1, table 3."""
+    """The voltage of a signed word at a full-scale range; Full-Scale Range and LSB Size."""
     return raw * gain / 32768
 
 

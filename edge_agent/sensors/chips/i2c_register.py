@@ -1,7 +1,7 @@
 """One register of any I2C chip that has no driver of its own: what its data sheet says, as options.
 
 Example: a PCT2075's temperature, 11 bits on the left of the word at register 0, 0.125 degrees a
-step (NXP PCT2075, 7.4.3)::
+step (NXP PCT2075, Temp register)::
 
     - {name: rack, type: i2c_register, address: 0x37, register: 0x00, mask: 0xffe0, signed: true,
        scale: 0.125, unit: celsius}

@@ -22,8 +22,8 @@ from edge_agent.sensors.base import BusLike, Channel, Sensor, Surroundings
 from edge_agent.sensors.i2c import address_option, bus_option, signed_word, unsigned_word
 from edge_agent.types import Measurement
 
-# Registers, table 2.
-_CONFIG, _SHUNT, _BUS = 0x00, 0x01, 0x02
+# Registers, 8.6.1.
+_CONFIG, _SHUNT, _BUS, _POWER = 0x00, 0x01, 0x02, 0x03
 _RESET = 0x8000
 #: The configuration after power-on (8.6.2.1), and an INA226's, which sits at the same addresses.
 _POWER_ON, _INA226 = 0x399F, 0x4127
@@ -31,7 +31,7 @@ _POWER_ON, _INA226 = 0x399F, 0x4127
 _RANGES, _TRIGGERED = 0x3800, 0x0003
 _CONVERTED = 0x0002
 
-#: The code of each number of samples averaged (table 5).
+#: The code of each number of samples averaged (8.6.2.1, ADC settings).
 AVERAGES = {1: 3, 2: 9, 4: 10, 8: 11, 16: 12, 32: 13, 64: 14, 128: 15}
 # A conversion of 12 bits takes 532 us, 586 us at the most (7.5); shunt and bus have one each.
 _CONVERSION_S = 0.000_586
@@ -113,7 +113,9 @@ class Ina219(Sensor):
         if not self._known or self._get(_CONFIG) != self._config:
             self._known = False
             self._identify()
-        # Writing it clears the flag that says a measurement is complete, and starts one.
+        # The flag of a complete measurement is cleared by a new mode, which this is not the second
+        # time, or by reading the power register (8.6.3.2).
+        self._get(_POWER)
         self._set(_CONFIG, self._config)
         self._known = True
         return self._wait_s

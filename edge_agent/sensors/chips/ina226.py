@@ -1,13 +1,13 @@
 """INA226: voltage of a supply, the current drawn from it, and their product; finer than an INA219.
 
-Source: Texas Instruments SBOS547 (revision A, whose section numbers are used here).
+Source: Texas Instruments SBOS547 (revision B, whose section numbers are used here).
 
 Wiring: 2.7 to 5.5 V, GND, SDA, SCL; the shunt between IN+ and IN-, and VBUS to the voltage to be
 measured, 36 V at the most. Address 0x40 to 0x4f by A0 and A1.
 
 The current is computed from the shunt's voltage here. The chip could do it, but after a power
 failure its calibration register is empty, and it would say 0 A without a word. It sleeps between
-measurements (triggered mode, 7.6.1); the settings that `trigger` finds show whether it kept its
+measurements (triggered mode, 7.1.1); the settings that `trigger` finds show whether it kept its
 power.
 """
 
@@ -22,21 +22,21 @@ from edge_agent.sensors.base import BusLike, Channel, Sensor, Surroundings
 from edge_agent.sensors.i2c import address_option, bus_option, signed_word, unsigned_word
 from edge_agent.types import Measurement
 
-# Registers, table 4.
+# Registers, 7.1.
 _CONFIG, _SHUNT, _BUS, _MASK = 0x00, 0x01, 0x02, 0x06
 _MANUFACTURER, _DIE = 0xFE, 0xFF
 _TEXAS, _INA226 = 0x5449, 0x2260
-# 7.6.1: the bits that read as 100 at the top; 1.1 ms for each conversion; both, triggered.
+# 7.1.1: the bits that read as 100 at the top; 1.1 ms for each conversion; both, triggered.
 _FIXED, _TIMES, _TRIGGERED = 0x4000, 0x0120, 0x0003
-# 7.6.7: conversion ready, cleared by reading it and by a new start.
+# 7.1.7: conversion ready, cleared by reading it and by a new start.
 _CONVERTED = 0x0008
 
-#: The code of each number of samples averaged (table 6).
+#: The code of each number of samples averaged (7.1.1).
 AVERAGES = {1: 0, 4: 1, 16: 2, 64: 3, 128: 4, 256: 5, 512: 6, 1024: 7}
-# A conversion takes 1.1 ms, 1.21 ms at the most (6.5); shunt and bus have one each.
+# A conversion takes 1.1 ms, 1.21 ms at the most (5.5); shunt and bus have one each.
 _CONVERSION_S = 0.001_21
 
-# One step of the shunt's voltage is 2.5 uV, of the bus's 1.25 mV (6.5); 7.6.2, 7.6.3: the ends.
+# One step of the shunt's voltage is 2.5 uV, of the bus's 1.25 mV (5.5); 7.1.2, 7.1.3: the ends.
 _SHUNT_STEP_V, _BUS_STEP_V = 0.000_002_5, 0.001_25
 _SHUNT_ENDS, _BUS_END = (0x7FFF, -0x8000), 0x7FFF
 
@@ -63,7 +63,7 @@ class Ina226Options:
 
 
 def config_word(average: int) -> int:
-    """The configuration that starts one measurement, 7.6.1."""
+    """The configuration that starts one measurement, 7.1.1."""
     return _FIXED | AVERAGES[average] << 9 | _TIMES | _TRIGGERED
 
 
@@ -73,7 +73,7 @@ def measurement_s(average: int) -> float:
 
 
 def bus_volts(raw: int) -> float:
-    """The supply's voltage from the bus register, 7.6.3."""
+    """The supply's voltage from the bus register, 7.1.3."""
     return raw * _BUS_STEP_V
 
 
@@ -147,7 +147,7 @@ class Ina226(Sensor):
 
     def _identify(self) -> None:
         maker, die = self._get(_MANUFACTURER), self._get(_DIE)
-        # The low four bits of the die's id are its revision (7.6.11).
+        # The low four bits of the die's id are its revision (7.1.10).
         if maker != _TEXAS or die & 0xFFF0 != _INA226:
             raise self._error(
                 f"ids 0x{maker:04x} and 0x{die:04x}, and not an INA226's 0x5449 and 0x2260; check "
