@@ -39,7 +39,7 @@ def bench() -> ChipBench:
 def test_config_word_is_made_of_the_data_sheets_codes(
     channel: str, gain: float, rate: int, word: int
 ) -> None:
-    """SBAS444, Config Register: start, input against GND, range, single-shot, rate, no comparator."""
+    """Config Register: start, input against GND, range, single-shot, rate, no comparator."""
     assert ads1115.config_word(channel, gain, rate) == word
 
 

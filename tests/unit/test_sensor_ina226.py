@@ -180,6 +180,13 @@ def test_another_chip_is_refused_before_anything_is_written(bench: ChipBench) ->
     assert bench.values()["voltage"] == 11.98
 
 
+def test_another_makers_chip_is_refused(bench: ChipBench) -> None:
+    """Whatever its other id."""
+    bench.chip.words[0xFE] = 0x4954
+
+    assert bench.reason() == "wrong_chip"
+
+
 def test_ina219_at_the_same_address_is_refused() -> None:
     """It has no such registers, and would be read wrong."""
 

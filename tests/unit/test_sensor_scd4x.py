@@ -103,14 +103,15 @@ def test_every_value_of_an_interval_of_five_seconds_is_new(bench: ChipBench) -> 
         assert bench.measure()[0].value == 400 + count
 
 
-@pytest.mark.parametrize("age_s", [2.0, 7.0])
-def test_chip_that_measures_already_is_taken_as_it_is(age_s: float) -> None:
+@pytest.mark.parametrize(("age_s", "starts"), [(2.0, 3), (7.0, 0)])
+def test_chip_that_measures_already_is_taken_as_it_is(age_s: float, starts: int) -> None:
     """An agent that starts again: a value waits, or the start is refused and one will come."""
     bench = ChipBench(Scd4x, FakeScd4x())
     bench.chip.measures_every(5.0)
     bench.sleep(age_s)
 
     assert bench.measure() == VALUES
+    assert bench.transfers().count("w 21b1") == starts
 
 
 def test_chip_at_another_pace_is_stopped_and_started_anew(bench: ChipBench) -> None:

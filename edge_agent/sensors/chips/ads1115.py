@@ -1,8 +1,9 @@
 """ADS1115 and ADS1015: four voltages, read one after the other; the driver of both is one.
 
-Sources: Texas Instruments SBAS444 (ADS1115) and SBAS473 (ADS1015); the section numbers differ from
-revision to revision, so sections are named here. The ADS1015 has the same registers; its 12 bits stand on the left of the word, and it
-converts at least as fast at every code, so it is read as an ADS1115.
+Sources: Texas Instruments SBAS444 (ADS1115) and SBAS473 (ADS1015); their section numbers differ
+from revision to revision, so sections are named here. The ADS1015 has the same registers; its 12
+bits stand on the left of the word, and it converts at least as fast at every code, so it is read as
+an ADS1115.
 
 Wiring: 2 to 5.5 V, GND, SDA, SCL; address 0x48 with ADDR at GND, 0x49 at VDD, 0x4a at SDA, 0x4b at
 SCL. Each input is measured against GND and must stay between GND and VDD, whatever the `gain`: a
@@ -37,8 +38,8 @@ GAINS = {6.144: 0, 4.096: 1, 2.048: 2, 1.024: 3, 0.512: 4, 0.256: 5}
 #: The code of each data rate in conversions a second (DR).
 RATES = {8: 0, 16: 1, 32: 2, 64: 3, 128: 4, 250: 5, 475: 6, 860: 7}
 
-# The words at both ends of the range, Data Format: the input lies there or beyond. The ADS1015 leaves
-# the low four bits clear; an ADS1115 that shows just that is 0.05 % short of its end.
+# The words at both ends of the range, Data Format: the input lies there or beyond. The ADS1015
+# leaves the low four bits clear; an ADS1115 that shows just that is 0.05 % short of its end.
 _SATURATED = (0x7FFF, 0x7FF0, -0x8000)
 
 # The rate is kept to within 10 % (Electrical Characteristics), and the chip takes 25 us to wake up

@@ -111,7 +111,6 @@ class Ina219(Sensor):
             SensorError: ``wrong_chip``, or a bus error's reason.
         """
         if not self._known or self._get(_CONFIG) != self._config:
-            self._known = False
             self._identify()
         # The flag of a complete measurement is cleared by a new mode, which this is not the second
         # time, or by reading the power register (8.6.3.2).

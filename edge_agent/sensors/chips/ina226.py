@@ -111,7 +111,6 @@ class Ina226(Sensor):
             SensorError: ``wrong_chip``, or a bus error's reason.
         """
         if not self._known or self._get(_CONFIG) != self._config:
-            self._known = False
             self._identify()
         # Writing it clears the flag that says a measurement is complete, and starts one.
         self._bus.write_register(self._address, _CONFIG, self._config.to_bytes(2, "big"))
