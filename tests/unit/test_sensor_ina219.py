@@ -16,6 +16,8 @@ from edge_agent.types import Measurement
 
 #: The shunt of the data sheet's example.
 OPTIONS = Ina219Options(shunt_ohms=0.002)
+#: What the calibration register holds for it, with a current of 1 mA a step.
+CALIBRATION = int(Fraction("0.04096") / (Fraction("0.001") * Fraction("0.002")))
 
 
 @pytest.fixture
@@ -40,8 +42,7 @@ def chips_own_arithmetic(shunt: int, bus: int) -> tuple[int, int]:
 
     Source: SBOS448, 8.5.1, equations 1, 4 and 5; a step of power is 20 of current.
     """
-    calibration = int(Fraction("0.04096") / (Fraction("0.001") * Fraction("0.002")))
-    current = shunt * calibration // 4096
+    current = shunt * CALIBRATION // 4096
     return current, abs(current) * bus // 5000
 
 

@@ -16,6 +16,8 @@ from edge_agent.types import Measurement
 
 #: The shunt of the data sheet's example.
 OPTIONS = Ina226Options(shunt_ohms=0.002)
+#: What the calibration register holds for it, with a current of 1 mA a step.
+CALIBRATION = int(Fraction("0.00512") / (Fraction("0.001") * Fraction("0.002")))
 
 
 @pytest.fixture
@@ -40,8 +42,7 @@ def chips_own_arithmetic(shunt: int, bus: int) -> tuple[int, int]:
 
     Source: SBOS547, 6.5, equations 1, 3 and 4; a step of power is 25 of current.
     """
-    calibration = int(Fraction("0.00512") / (Fraction("0.001") * Fraction("0.002")))
-    current = shunt * calibration // 2048
+    current = shunt * CALIBRATION // 2048
     return current, abs(current) * bus // 20000
 
 
