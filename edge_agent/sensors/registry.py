@@ -99,7 +99,24 @@ def _is_driver(thing: Any) -> bool:
         and issubclass(thing, Sensor)
         and not inspect.isabstract(thing)
         and dataclasses.is_dataclass(getattr(thing, "Options", None))
+        and _takes_its_channels(thing)
     )
+
+
+def _takes_its_channels(driver: type[Sensor]) -> bool:
+    """Whether there are no channel options, or both dataclasses are as the contract wants them."""
+    if driver.ChannelOptions is None:
+        return True
+    names = {field.name for field in dataclasses.fields(driver.Options)}
+    return (
+        dataclasses.is_dataclass(driver.ChannelOptions)
+        and all(_is_frozen(section) for section in (driver.Options, driver.ChannelOptions))
+        and "channels" in names
+    )
+
+
+def _is_frozen(section: Any) -> bool:
+    return bool(section.__dataclass_params__.frozen)
 
 
 def _unusable(entry: EntryPoint, why: str) -> ConfigError:

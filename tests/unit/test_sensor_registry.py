@@ -37,6 +37,29 @@ class Half(Probe):
 
 class Unfinished(Sensor):
     Options = Empty
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    channels: dict = dataclasses.field(default_factory=dict)
+
+@dataclasses.dataclass
+class Loose:
+    gain: int = 1
+
+class Many(Probe):
+    Options = Inputs
+    ChannelOptions = Empty
+
+class Homeless(Probe):
+    ChannelOptions = Empty
+
+class Thawed(Probe):
+    Options = Inputs
+    ChannelOptions = Loose
+
+class Scalar(Probe):
+    Options = Inputs
+    ChannelOptions = int
 """
 
 
@@ -54,9 +77,13 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "bme280 = acme_probe:Probe\n"
         "crashes = acme_crash:Probe\n"
         "half = acme_probe:Half\n"
+        "homeless = acme_probe:Homeless\n"
+        "many = acme_probe:Many\n"
         "misnamed = acme_probe:Prob\n"
         "missing = acme_absent:Probe\n"
         "module = acme_probe\n"
+        "scalar = acme_probe:Scalar\n"
+        "thawed = acme_probe:Thawed\n"
         "unfinished = acme_probe:Unfinished\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -101,6 +128,7 @@ def test_type_names_include_plugins_broken_ones_too() -> None:
 def test_find_plugin_gives_its_driver() -> None:
     """By the name of its entry point."""
     assert registry.find("acme").__name__ == "Probe"
+    assert registry.find("many").__name__ == "Many"
 
 
 @pytest.mark.usefixtures("install")
@@ -115,6 +143,9 @@ def test_find_own_type_is_not_replaced_by_a_plugin() -> None:
     [
         ("crashes", "RuntimeError: no libprobe.so"),
         ("half", "no complete Sensor"),
+        ("homeless", "no complete Sensor"),
+        ("scalar", "no complete Sensor"),
+        ("thawed", "no complete Sensor"),
         ("misnamed", "AttributeError"),
         ("missing", "acme_absent"),
         ("module", "no complete Sensor"),
