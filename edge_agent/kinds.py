@@ -151,10 +151,8 @@ class Step(Kind):
     def parse(self, written: Any) -> float:
         """The number exactly as declared; 5 and 5.0 are the same one."""
         if isinstance(written, bool) or written not in self.steps:
-            known = ", ".join(map(self.write, self.steps))
-            is_whole = self.hexadecimal and type(written) is int
-            shown = self.write(written) if is_whole else _shown(written)
-            raise ValueError(f"{shown} is not one of {known}")
+            show = self.write if self.hexadecimal and type(written) is int else _shown
+            raise ValueError(f"{show(written)} is not one of {self.limits()}")
         return self.steps[self.steps.index(written)]
 
     def schema(self) -> dict[str, Any]:
@@ -167,7 +165,7 @@ class Step(Kind):
 
     def limits(self) -> str:
         """The numbers, with their unit."""
-        return f"{' · '.join(map(self.write, self.steps))} {self.unit}".strip()
+        return " · ".join(map(self.write, self.steps)) + f" {self.unit}".rstrip()
 
 
 @dataclasses.dataclass(frozen=True)

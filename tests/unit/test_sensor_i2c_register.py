@@ -141,7 +141,7 @@ def problem(tmp_path: Path) -> Callable[[str], str]:
         ("register: 0", "address: is missing"),
         ("address: 0x48", "register: is missing"),
         ("address: 0x78, register: 0", "address: 0x78 is more than 0x77"),
-        ("address: 0x48, register: 0, width: 12", "width: 12 is not one of 8, 16, 24, 32"),
+        ("address: 0x48, register: 0, width: 12", "width: 12 is not one of 8 · 16 · 24 · 32 bits"),
         ("address: 0x48, register: 0, mask: 0", "mask: 0x00 is less than 0x01"),
         ("address: 0x48, register: 0, width: 8, mask: 0x100", "mask: has bits beyond the 8 of"),
         ("address: 0x48, register: 0, mask: 0xf0, invalid: 0x10", "invalid: is more than 0xf, all"),
