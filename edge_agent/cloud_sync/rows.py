@@ -160,12 +160,19 @@ def bury(db: sqlite3.Connection, ids: Sequence[int], now: float, reason: str) ->
 
 def resurrect(db: sqlite3.Connection, ids: Sequence[int], due: float) -> int:
     """Move dead letters back, eligible at queue time ``due``; returns how many there were."""
-    back = 0
+    back, shift = 0, correction.shift(db)
     for where, numbers in _slices(ids):
         db.execute(
             "INSERT INTO sync_queue SELECT id, payload, priority, created_at, ttl_seconds,"
             f" retry_count, max(?, created_at) FROM dead_letters WHERE {where}",
             (due, *numbers),
+        )
+        # It was buried with its time moved; a step that has still to move it would do so twice.
+        db.execute(
+            f"UPDATE sync_queue SET created_at = created_at - {shift},"
+            f" next_retry_at = next_retry_at - {shift}"
+            f" WHERE id IN (SELECT id FROM dead_letters WHERE {where})",
+            numbers,
         )
         back += db.execute(f"DELETE FROM dead_letters WHERE {where}", numbers).rowcount
     ledger.post(db, "dead", -back)

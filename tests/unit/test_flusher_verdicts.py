@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
+from fakes.clock import FakeClock
 from fakes.rig import CAP_S, INTERVAL_S, Rig
 from fakes.server import (
     BUSY,
@@ -297,3 +299,21 @@ def test_flusher_reloaded_amid_condemnations_brings_all_of_them_back(rig: Rig) -
     rig.server.usual = take
     rig.run_until_empty()
     assert sorted(rig.server.values, key=str) == [0, 1, 2, 3, "good"]
+
+
+def test_flusher_condemned_before_the_clock_was_corrected_comes_back_at_its_time(
+    tmp_path: Path,
+) -> None:
+    """A step that has still to move the rows does not move twice what was restored."""
+    rig = Rig(tmp_path, FakeClock(synchronized=False))
+    with rig.queue:
+        rig.put("good", priority=Priority.ANOMALY)
+        rig.run()
+        rig.put("bad", priority=Priority.ANOMALY)
+        rig.clock.step(86_400.0)
+        (item,) = rig.queue.dequeue()
+        rig.queue.dead_letter([item.id], "HTTP 400")
+        rig.queue.restore([item.id])
+        while rig.queue.upkeep() or rig.queue.restless():
+            pass
+        assert [again.created_at for again in rig.queue.dequeue()] == [item.created_at]
