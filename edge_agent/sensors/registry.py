@@ -25,14 +25,21 @@ GROUP = "edge_agent.sensors"
 
 _OWN = {
     "ads1115": "edge_agent.sensors.chips.ads1115:Ads1115",
+    "aht20": "edge_agent.sensors.chips.aht20:Aht20",
     "bh1750": "edge_agent.sensors.chips.bh1750:Bh1750",
     "bme280": "edge_agent.sensors.chips.bme280:Bme280",
+    "htu21d": "edge_agent.sensors.chips.htu21d:Htu21d",
     "i2c_register": "edge_agent.sensors.chips.i2c_register:I2cRegister",
     "ina219": "edge_agent.sensors.chips.ina219:Ina219",
     "ina226": "edge_agent.sensors.chips.ina226:Ina226",
+    "lm75": "edge_agent.sensors.chips.lm75:Lm75",
+    "mcp9808": "edge_agent.sensors.chips.mcp9808:Mcp9808",
     "scd4x": "edge_agent.sensors.chips.scd4x:Scd4x",
+    "sht3x": "edge_agent.sensors.chips.sht3x:Sht3x",
+    "sht4x": "edge_agent.sensors.chips.sht4x:Sht4x",
     "simulated": "edge_agent.sensors.simulated:Simulated",
     "system": "edge_agent.sensors.system:System",
+    "tmp117": "edge_agent.sensors.chips.tmp117:Tmp117",
 }
 
 #: What importing somebody else's module is known to raise. A fault outside this list is the

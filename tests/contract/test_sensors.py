@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from fakes.chips_humidity import FakeAht20, FakeHtu21d, FakeSht3x, FakeSht4x
+from fakes.chips_temperature import FakeLm75, FakeMcp9808, FakeTmp117
 from fakes.clock import FakeClock
 from fakes.commands import FakeBh1750, FakeScd4x
 from fakes.i2c import VECTOR_A, VECTOR_A_DATA, FakeAdapter, FakeBme280, RegisterChip
 from fakes.words import FakeAds1115, FakeIna219, FakeIna226
 
 from edge_agent.errors import SensorError
-from edge_agent.options import options_of
+from edge_agent.options import Required, options_of
 from edge_agent.sensors import registry
 from edge_agent.sensors.base import Sensor, Surroundings
 from edge_agent.sensors.i2c import Buses
@@ -72,6 +75,13 @@ class Bench:
         self.sleep(self.driver.trigger())
         return list(self.driver.read())
 
+    def transfers_from_the_start(self) -> range:
+        """One number for each transfer of the first measurement, set-up included."""
+        self.begin_anew()
+        self.adapter.transactions.clear()
+        self.measure()
+        return range(len(self.adapter.transactions))
+
 
 def _chip(
     type_name: str,
@@ -89,6 +99,7 @@ def _no_chip(type_name: str) -> Callable[[], Bench]:
 BENCHES: dict[str, Callable[[], Bench]] = {
     "ads1115": _chip("ads1115", 0x48, FakeAds1115),
     "bh1750": _chip("bh1750", 0x23, FakeBh1750),
+    "aht20": _chip("aht20", 0x38, FakeAht20),
     "bme280": _chip("bme280", 0x76, FakeBme280),
     "bme280 (a BMP280)": _chip(
         "bme280",
@@ -99,8 +110,14 @@ BENCHES: dict[str, Callable[[], Bench]] = {
     "ina219": _chip("ina219", 0x40, FakeIna219),
     "ina226": _chip("ina226", 0x40, FakeIna226),
     "scd4x": _chip("scd4x", 0x62, FakeScd4x),
+    "htu21d": _chip("htu21d", 0x40, FakeHtu21d),
+    "lm75": _chip("lm75", 0x48, FakeLm75),
+    "mcp9808": _chip("mcp9808", 0x18, FakeMcp9808),
+    "sht3x": _chip("sht3x", 0x44, FakeSht3x),
+    "sht4x": _chip("sht4x", 0x44, FakeSht4x),
     "simulated": _no_chip("simulated"),
     "system": _no_chip("system"),
+    "tmp117": _chip("tmp117", 0x48, FakeTmp117),
 }
 ON_A_BUS = [name for name, make in BENCHES.items() if make().address is not None]
 #: those whose chip can be asked who it is
@@ -152,6 +169,15 @@ def test_driver_options_are_frozen_and_described(bench: Bench) -> None:
         assert option.kind.schema()
 
 
+@every_chip
+def test_driver_defaults_are_within_their_own_limits(bench: Bench) -> None:
+    """What the reference page prints can be written down."""
+    for option in options_of(type(bench.options)):
+        if option.default not in (None, Required):
+            written = yaml.safe_load(option.kind.write(option.default))
+            assert option.kind.parse(written) == option.default
+
+
 @every_driver
 def test_driver_measures_finite_values_of_its_channels(bench: Bench) -> None:
     """A finite wait, then at most one value per channel, in order and in the channel's unit."""
@@ -201,7 +227,7 @@ def test_driver_whose_bus_fails_gives_a_sensor_error_with_a_reason(
 ) -> None:
     """At each of its transfers; never a bare OSError. Once the bus works, so does the sensor."""
     before = bench.measure()
-    for transfers in range(len(bench.adapter.transactions)):
+    for transfers in bench.transfers_from_the_start():
         bench.begin_anew()
         bench.adapter.fail(number, after=transfers)
         with pytest.raises(SensorError) as caught:
@@ -217,7 +243,7 @@ def test_driver_whose_bus_fails_gives_a_sensor_error_with_a_reason(
 def test_driver_survives_a_glitch_at_every_transfer(bench: Bench) -> None:
     """One lost transfer is tried again and costs no reading."""
     before = bench.measure()
-    for transfers in range(len(bench.adapter.transactions)):
+    for transfers in bench.transfers_from_the_start():
         bench.begin_anew()
         bench.adapter.fail(121, after=transfers, times=1)
         assert bench.measure() == before

@@ -13,7 +13,18 @@ from edge_agent.errors import ConfigError
 from edge_agent.sensors import registry
 from edge_agent.sensors.base import Sensor
 
-OWN = ("bme280", "simulated", "system")
+OWN = (
+    "aht20",
+    "bme280",
+    "htu21d",
+    "lm75",
+    "mcp9808",
+    "sht3x",
+    "sht4x",
+    "simulated",
+    "system",
+    "tmp117",
+)
 
 PROBE = """
 import dataclasses

@@ -1,0 +1,96 @@
+"""A driver wired to a fake chip, and what fake chips that take commands have in common."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from edge_agent.sensors.base import Sensor, Surroundings
+from edge_agent.sensors.i2c import Buses
+from edge_agent.types import Measurement
+from fakes.i2c import FakeAdapter
+
+
+class ChipBench:
+    """A driver wired to a chip, on time that passes when it is told to."""
+
+    def __init__(self, driver: type[Sensor], chip: Any, **options: Any) -> None:
+        self.chip = chip
+        chosen = driver.Options(**options)
+        self.address: int = chosen.address
+        self.adapter = FakeAdapter({self.address: chip})
+        buses = Buses(open_wire=self.adapter.open, sleep=self.adapter.sleep)
+        self.driver = driver(chosen, Surroundings(bus=buses, sleep=self.adapter.sleep))
+
+    def measure(self) -> list[Measurement]:
+        self.adapter.sleep(self.driver.trigger())
+        return list(self.driver.read())
+
+    def values(self) -> dict[str, float]:
+        return {measured.channel: float(measured.value) for measured in self.measure()}
+
+    def transfers(self) -> list[str]:
+        """Since the last call, without the address: ``write fd``, ``read 6``, ``02: read 2``."""
+        done = list(self._told())
+        self.adapter.transactions.clear()
+        return done
+
+    def _told(self) -> Iterator[str]:
+        for kind, address, register, data in self.adapter.transactions:
+            assert address == self.address
+            shown = data.hex() if isinstance(data, bytes) else str(data)
+            if register is None:
+                yield f"{kind.removeprefix('plain ')} {shown}"
+            else:
+                yield f"{register:02x}: {kind} {shown}"
+
+
+def nack() -> NoReturn:
+    """The chip does not answer, as a BCM2835 reports it."""
+    raise OSError(errno.EREMOTEIO, os.strerror(errno.EREMOTEIO))
+
+
+class CommandChip:
+    """A chip without registers, that does not answer while it is busy."""
+
+    #: how long it is deaf after power-on
+    START_UP_S = 0.0005
+
+    def __init__(self) -> None:
+        #: set it, and nothing it began ever ends
+        self.stuck = False
+        self.restart()
+
+    def restart(self) -> None:
+        """Power-on."""
+        self.busy_s = self.START_UP_S
+        self.answers: bytes | None = None
+
+    def elapse(self, seconds: float) -> None:
+        if not self.stuck:
+            self.busy_s = max(self.busy_s - seconds, 0.0)
+
+    def get(self, register: int, length: int) -> bytes:
+        raise AssertionError("the chip needs a STOP between writing and reading")
+
+    def set(self, register: int, data: bytes) -> None:
+        raise AssertionError("the chip has no registers")
+
+    def command(self, data: bytes) -> None:
+        if self.busy_s:
+            nack()
+        self.answers = None
+        self.obey(data)
+
+    def obey(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def answer(self, length: int) -> bytes:
+        """What was measured, once: a chip with nothing to say does not answer either."""
+        if self.busy_s or self.answers is None:
+            nack()
+        said, self.answers = self.answers, None
+        assert length <= len(said), "more was read than the chip has to say"
+        return said[:length]
