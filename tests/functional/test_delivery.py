@@ -238,6 +238,31 @@ def test_link_that_flaps_costs_nothing(delivery: Delivery) -> None:
     assert_in_turn(delivery, "link_down", "link_up")
 
 
+def test_quota_keeps_the_rest_also_over_a_restart(delivery: Delivery) -> None:
+    """To the message; the journal and the status say so, and so does the next start."""
+    delivery.serve()
+    delivery.run(quota={"daily": {"messages": 5}})
+    delivery.agent.wait_for("quota_reached")
+    until(lambda: len(delivery.received()) == 5, "five readings")
+    request = delivery.site.status()["request"]
+    assert request["quota_reached"] == "daily messages"
+    delivery.end(Row(journal=['quota_reached quota="daily messages"']), settled=False)
+    delivery.agent = delivery.site.agent()
+    delivery.agent.wait_for("quota_reached")
+    assert len(delivery.received()) == 5
+
+
+def test_backlog_goes_newest_first_if_asked_to(delivery: Delivery) -> None:
+    """What was read last arrives first; the oldest all the same."""
+    delivery.serve()
+    row = Row(backlog=("fridge",) * 40)
+    delivery.run(row.backlog, backlog_order="newest_first", batch_size=10)
+    delivery.wait(row)
+    first = [item.id for item in delivery.receiver.store.items()][:10]
+    assert min(first) > 30
+    delivery.end(row)
+
+
 def assert_in_turn(delivery: Delivery, *events: str) -> None:
     """The journal has these in turn, any number of times, and nothing else."""
     said = [line.split()[0] for line in delivery.journal()]
