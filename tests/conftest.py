@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
+from fakes.crowd import MAX_BYTES, FakeDisk, Open
+from fakes.rig import Rig
 from hypothesis import settings
+
+from edge_agent.cloud_sync import CloudSyncQueue
 
 # Every run tries a few examples; HYPOTHESIS_PROFILE=long tries thousands, for a night.
 settings.register_profile(
@@ -37,3 +43,42 @@ def httpserver_listen_address() -> tuple[str, int]:
 def clock() -> FakeClock:
     """A clock that stands still until the test moves it, synchronised."""
     return FakeClock()
+
+
+@pytest.fixture
+def rig(tmp_path: Path, clock: FakeClock) -> Iterator[Rig]:
+    """A flusher on a real queue file, before a server without a network."""
+    made = Rig(tmp_path, clock)
+    yield made
+    made.queue.close()
+
+
+@pytest.fixture
+def disk() -> FakeDisk:
+    """With plenty of room, until the test says otherwise."""
+    return FakeDisk()
+
+
+@pytest.fixture
+def open_queue(tmp_path: Path, clock: FakeClock, disk: FakeDisk) -> Iterator[Open]:
+    """Opens queues that are closed in the end."""
+    opened: list[CloudSyncQueue] = []
+
+    def open_it(
+        when_full: str = "thin", max_size_bytes: int = MAX_BYTES, **how: Any
+    ) -> CloudSyncQueue:
+        opened.append(
+            CloudSyncQueue(
+                tmp_path / "q.db",
+                durability="normal",
+                clock=clock,
+                max_size_bytes=max_size_bytes,
+                when_full=when_full,
+                **{"free_bytes": disk, **how},
+            )
+        )
+        return opened[-1]
+
+    yield open_it
+    for queue in opened:
+        queue.close()

@@ -32,8 +32,6 @@ from edge_agent.types import Priority
 
 #: How often a fresh critical item may try a link that is held.
 URGENT_EVERY_S = 5.0
-#: How often expiry and the log's checkpoint get their turn.
-UPKEEP_EVERY_S = 10.0
 #: How often expiry has a line in the journal.
 EXPIRY_TOLD_EVERY_S = 300.0
 #: The pause after the queue's file could not be read or written.
@@ -72,6 +70,8 @@ class FlushSettings:
     monthly: Allowance = UNLIMITED
     #: how long a reading keeps that tells of a gap
     gap_ttl_s: int = 7 * 86_400
+    #: how often expiry and the log's checkpoint get their turn
+    upkeep_every_s: float = 10.0
     #: goes into its metadata
     labels: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -204,7 +204,7 @@ class Flusher:
 
     def _upkeep(self, now: float) -> None:
         """Expire, and say so in summaries."""
-        self._upkeep_due = now + UPKEEP_EVERY_S
+        self._upkeep_due = now + self._settings.upkeep_every_s
         try:
             expired = self._queue.upkeep(self._settlement.frozen.ids)
             self._losses.tell(now)

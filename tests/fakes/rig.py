@@ -20,6 +20,7 @@ from fakes.told import Told
 
 INTERVAL_S = 60.0
 BASE_S = 60.0
+UPKEEP_S = 60.0
 CAP_S = 900.0
 
 
@@ -32,7 +33,8 @@ class Rig:
         self.server = FakeServer()
         self.told = Told()
         self.draw = 0.5
-        self.settings = FlushSettings(batch_size, 1 << 20, INTERVAL_S)
+        # Hours pass in these tests, and most of them are not about upkeep.
+        self.settings = FlushSettings(batch_size, 1 << 20, INTERVAL_S, upkeep_every_s=UPKEEP_S)
         self.flusher = self.new_flusher(self.server)
 
     def new_flusher(self, server: FakeServer | None, queue: Any = None) -> Flusher:

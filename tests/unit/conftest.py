@@ -2,60 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.clock import FakeClock
-from fakes.crowd import MAX_BYTES, FakeDisk, Open
 from fakes.drivers import DRIVERS
-from fakes.rig import Rig
 
-from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.config.loader import Loaded, load
 from edge_agent.errors import ConfigError
 
 Load = Callable[..., Loaded]
-
-
-@pytest.fixture
-def rig(tmp_path: Path, clock: FakeClock) -> Iterator[Rig]:
-    """A flusher on a real queue file, before a server without a network."""
-    made = Rig(tmp_path, clock)
-    yield made
-    made.queue.close()
-
-
-@pytest.fixture
-def disk() -> FakeDisk:
-    """With plenty of room, until the test says otherwise."""
-    return FakeDisk()
-
-
-@pytest.fixture
-def open_queue(tmp_path: Path, clock: FakeClock, disk: FakeDisk) -> Iterator[Open]:
-    """Opens queues that are closed in the end."""
-    opened: list[CloudSyncQueue] = []
-
-    def open_it(
-        when_full: str = "thin", max_size_bytes: int = MAX_BYTES, **how: Any
-    ) -> CloudSyncQueue:
-        opened.append(
-            CloudSyncQueue(
-                tmp_path / "q.db",
-                durability="normal",
-                clock=clock,
-                max_size_bytes=max_size_bytes,
-                when_full=when_full,
-                **{"free_bytes": disk, **how},
-            )
-        )
-        return opened[-1]
-
-    yield open_it
-    for queue in opened:
-        queue.close()
 
 
 @pytest.fixture
