@@ -109,6 +109,8 @@ class Room:
         self._free = free
         #: what the file may grow to while the disk is low; None while there is room
         self._ceiling: int | None = None
+        #: of a page of the file; 0 until it is known
+        self._page_bytes = 0
         #: of the files set aside, and the state of the directory for which that holds
         self._aside_bytes = 0
         self._aside_as_of: tuple[int, Path | None] | None = None
@@ -176,19 +178,20 @@ class Room:
         return self._limits.backstop_pages * schema.FRAME_BYTES + self._aside_bytes
 
     def look_around(self) -> None:
-        """Measure the files set aside anew: two changes in one tick of a clock look alike."""
-        self._aside_as_of = None
+        """Measure pages and files set aside anew: two changes in one tick of a clock look alike."""
+        self._page_bytes, self._aside_as_of = 0, None
 
     def _aside(self, salvaged: Path | None) -> int:
         path = self._store.path
         aside = path.parent.glob(f"{path.name}.corrupt-*")
         return _total_bytes(f for f in aside if not (salvaged and f.name.startswith(salvaged.name)))
 
-    @staticmethod
-    def _bytes(db: sqlite3.Connection, which: str) -> int:
+    def _bytes(self, db: sqlite3.Connection, which: str) -> int:
         """A number of pages, in bytes."""
-        size = int(db.execute("PRAGMA page_size").fetchone()[0])
-        return size * int(db.execute(f"PRAGMA {which}").fetchone()[0])
+        # Each insert would ask otherwise; a file that takes another's place is asked at upkeep.
+        if not self._page_bytes:
+            self._page_bytes = int(db.execute("PRAGMA page_size").fetchone()[0])
+        return self._page_bytes * int(db.execute(f"PRAGMA {which}").fetchone()[0])
 
 
 class Reserve:
