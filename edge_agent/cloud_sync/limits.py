@@ -107,6 +107,7 @@ class Room:
         self._store = store
         self._limits = limits
         self._free = free
+        self._directory = store.path.parent
         #: what the file may grow to while the disk is low; None while there is room
         self._ceiling: int | None = None
         #: of a page of the file; 0 until it is known
@@ -172,7 +173,7 @@ class Room:
         """
         salvaged = self._store.salvaging()
         # The directory's time changes with its entries; every insert would look through them else.
-        state = (self._store.path.parent.stat().st_mtime_ns, salvaged)
+        state = (self._directory.stat().st_mtime_ns, salvaged)
         if state != self._aside_as_of:
             self._aside_bytes, self._aside_as_of = self._aside(salvaged), state
         return self._limits.backstop_pages * schema.FRAME_BYTES + self._aside_bytes

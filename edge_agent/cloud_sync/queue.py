@@ -42,6 +42,9 @@ from edge_agent.types import Priority, Submission
 
 __all__ = ["CloudSyncQueue", "Priority", "QueueItem"]
 
+#: Beyond so many kinds of rows the file is asked at each insert whether it knows theirs.
+MOST_KNOWN_TTLS = 1_000
+
 
 class CloudSyncQueue(Care):
     """A durable queue in one SQLite file.
@@ -165,6 +168,9 @@ class CloudSyncQueue(Care):
         # Raised in the transaction, it would undo its own entry in the books.
         if isinstance(stored, QueueFull):
             raise stored
+        # Only now: of a transaction that failed the file knows nothing.
+        if len(self._known_ttls) < MOST_KNOWN_TTLS:
+            self._known_ttls.update(map(_kind, new))
         return stored
 
     def enqueue_gaps(self, reading_of: Callable[[gaps.Gap], Submission]) -> list[gaps.Gap]:
@@ -354,14 +360,16 @@ class CloudSyncQueue(Care):
         self._book(db)
         new = [timeline.caught_up(row, self._time.untold) for row in new]
         self._origin.register(db)
-        ttl_span.keep(db, [(row.priority, row.ttl_seconds) for row in new])
+        ttl_span.keep(db, set(map(_kind, new)) - self._known_ttls)
         ids = rows.insert(db, new, now)
         receipt.fill(ids, [row.payload for row in new], now)
         return ids
 
     def _new_origin(self) -> None:
-        """Let the rows to come have a queue_id of their own."""
+        """Let the rows to come have a queue_id of their own; the file may be another one."""
         self._origin = Origin(self._device_id, self._clock)
+        #: pairs of priority and TTL that the file's spans are known to hold
+        self._known_ttls: set[tuple[int, int]] = set()
 
     def _flushed(self, ids: Sequence[int], fate: str, sent_bytes: int = 0) -> int:
         """Delete items and count them as flushed, in one transaction."""
@@ -373,3 +381,8 @@ class CloudSyncQueue(Care):
             return gone
 
         return self._store.change(settle)
+
+
+def _kind(row: rows.NewRow) -> tuple[int, int]:
+    """Its priority and its TTL."""
+    return row.priority, row.ttl_seconds

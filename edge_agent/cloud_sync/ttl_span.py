@@ -43,7 +43,7 @@ def keep(db: sqlite3.Connection, stored: Iterable[tuple[int, float]]) -> None:
     for priority, ttl_s in set(stored):
         before = found.get(priority, NONE)
         found[priority] = Span(min(before.shortest, ttl_s), max(before.longest, ttl_s))
-    old = read(db)
+    old = read(db) if found else {}
     for priority, new in found.items():
         wider = Span(
             min(new.shortest, old[priority].shortest), max(new.longest, old[priority].longest)

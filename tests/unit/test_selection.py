@@ -116,6 +116,21 @@ def test_selection_passes_over_expired_rows_of_another_ttl_once(
     assert ids(queue) == fresh
 
 
+def test_selection_knows_of_a_ttl_whose_first_insert_was_undone(
+    queue: CloudSyncQueue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a failed transaction kept is not there; the next one keeps it anew."""
+    queue.enqueue({}, ttl_seconds=10)
+    with monkeypatch.context() as broken:
+        broken.setattr("edge_agent.cloud_sync.rows.insert", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            queue.enqueue({}, ttl_seconds=1000)
+    for _ in range(2):
+        queue.enqueue({}, ttl_seconds=1000)
+    clock.advance(500)
+    assert ids(queue) == [2, 3]
+
+
 def test_selection_finds_what_came_back_to_an_older_place(
     queue: CloudSyncQueue, clock: FakeClock
 ) -> None:
