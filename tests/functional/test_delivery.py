@@ -244,8 +244,10 @@ def test_quota_keeps_the_rest_also_over_a_restart(delivery: Delivery) -> None:
     delivery.run(quota={"daily": {"messages": 5}})
     delivery.agent.wait_for("quota_reached")
     until(lambda: len(delivery.received()) == 5, "five readings")
-    request = delivery.site.status()["request"]
-    assert request["quota_reached"] == "daily messages"
+    until(
+        lambda: delivery.site.status()["request"]["quota_reached"] == "daily messages",
+        "the status to say so",
+    )
     delivery.end(Row(journal=['quota_reached quota="daily messages"']), settled=False)
     delivery.agent = delivery.site.agent()
     delivery.agent.wait_for("quota_reached")
