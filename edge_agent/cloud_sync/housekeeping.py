@@ -24,10 +24,10 @@ class Housekeeping(Inspection):
     #: the limits, kept; and what that has cost since the file was opened
     bounds: Bounds
     #: how many steps of the clock are known to stand in the file
-    _booked: int
+    _booked: int = 0
     #: whether rows are still to be rewritten after a step
     _correcting: bool = False
-    _marked_synchronized: bool
+    _marked_synchronized: bool = False
 
     def reset_daily_counters(self) -> None:
         """Set `messages_sent_today` to 0 (it also resets itself at local midnight)."""

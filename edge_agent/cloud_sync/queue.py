@@ -55,6 +55,9 @@ class CloudSyncQueue(Care):
     beside other processes on the same file; no lock is held over the network.
     """
 
+    #: how many steps stood in the file when rows were last chosen to be sent
+    _chosen: int = 0
+
     def __init__(
         self,
         db_path: str | Path = "sync_queue.db",
@@ -107,12 +110,8 @@ class CloudSyncQueue(Care):
         )
         #: the limits, kept; and what that has cost since the file was opened
         self.bounds = bounds.Bounds(self._store, bound, free_bytes)
-        #: how many steps of the clock are known to stand in the file
-        self._booked = 0
-        #: the same when rows were last chosen to be sent, and those of which the file has no note
-        self._chosen = 0
+        #: rows that a request may have carried, and of which the file has no note
         self._unnoted: set[int] = set()
-        self._marked_synchronized = False
         self._expiry = Expiry(self._store)
         self._floors = selection.Floors()
         self.traffic = Traffic(self._store, self._clock)

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
+import abc
 import errno
 import os
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from edge_agent.sensors.base import Sensor, Surroundings
-from edge_agent.sensors.i2c import Buses
-from edge_agent.types import Measurement
-from fakes.i2c import FakeAdapter
+from edge_agent.sensors.base import Sensor
+from fakes import chip_bench
 
 
-class ChipBench:
-    """A driver wired to a chip, on time that passes when it is told to."""
+class ChipBench(chip_bench.ChipBench):
+    """A bench that takes the driver's options by name, and tells transfers in words."""
 
     def __init__(self, driver: type[Sensor], chip: Any, **options: Any) -> None:
-        self.chip = chip
-        chosen = driver.Options(**options)
-        self.address: int = chosen.address
-        self.adapter = FakeAdapter({self.address: chip})
-        buses = Buses(open_wire=self.adapter.open, sleep=self.adapter.sleep)
-        self.driver = driver(chosen, Surroundings(bus=buses, sleep=self.adapter.sleep))
-
-    def measure(self) -> list[Measurement]:
-        self.adapter.sleep(self.driver.trigger())
-        return list(self.driver.read())
-
-    def values(self) -> dict[str, float]:
-        return {measured.channel: float(measured.value) for measured in self.measure()}
+        super().__init__(driver, chip, driver.Options(**options))
 
     def transfers(self) -> list[str]:
         """Since the last call, without the address: ``write fd``, ``read 6``, ``02: read 2``."""
@@ -52,7 +39,7 @@ def nack() -> NoReturn:
     raise OSError(errno.EREMOTEIO, os.strerror(errno.EREMOTEIO))
 
 
-class CommandChip:
+class CommandChip(abc.ABC):
     """A chip without registers, that does not answer while it is busy."""
 
     #: how long it is deaf after power-on
@@ -84,8 +71,9 @@ class CommandChip:
         self.answers = None
         self.obey(data)
 
+    @abc.abstractmethod
     def obey(self, data: bytes) -> None:
-        raise NotImplementedError
+        """Do what was asked."""
 
     def answer(self, length: int) -> bytes:
         """What was measured, once: a chip with nothing to say does not answer either."""

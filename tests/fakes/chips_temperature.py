@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
 
-class Thermometer:
+class Thermometer(abc.ABC):
     """Registers, some of which can be written, and a result that takes its time."""
 
     #: registers that can be written: width in bytes, value at power-on, bits that are kept
@@ -28,9 +29,9 @@ class Thermometer:
         self.result = 0
         self.left_s = self.takes_s()
 
+    @abc.abstractmethod
     def takes_s(self) -> float:
         """The longest that a measurement takes with the settings in effect; 0 while asleep."""
-        raise NotImplementedError
 
     def finish(self) -> None:
         """A measurement ended."""
@@ -62,7 +63,7 @@ class Thermometer:
             self.registers[register] = int.from_bytes(data, "big") & kept
             self.written(register)
 
-    def written(self, register: int) -> None:
+    def written(self, register: int) -> None:  # noqa: B027  # most chips do nothing then
         """A register has a new value."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -82,7 +83,7 @@ class FakeAds1115(WordChip):
         self.words[0x01] |= 0x8000
 
 
-class FakePower(WordChip):
+class FakePower(WordChip, abc.ABC):
     """What INA219 and INA226 have in common: two voltages, converted one after the other.
 
     - Registers keep their old values, 0 after power-on, until a measurement has ended.
@@ -113,16 +114,17 @@ class FakePower(WordChip):
         self.words[0x01], self.words[0x02] = self.shunt, self.bus
         self._complete(1)
 
+    @abc.abstractmethod
     def started(self, before: int) -> None:
         """A measurement begins; ``before`` were other settings, or the same."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def takes_s(self) -> float:
         """How long a measurement takes with the settings that are in effect."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _complete(self, flag: int) -> None:
-        raise NotImplementedError
+        """Set or clear the flag that a measurement is complete."""
 
 
 class FakeIna219(FakePower):

@@ -16,13 +16,14 @@ settings back to what it began with; they are read again with every value, so it
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edge_agent.errors import SensorError
 from edge_agent.options import Conflict, Step, Text, option
-from edge_agent.sensors.base import BusLike, Channel, Sensor, Surroundings
-from edge_agent.sensors.i2c import address_option, bus_option, signed_word, unsigned_word
+from edge_agent.sensors.base import Channel, Surroundings
+from edge_agent.sensors.chips.common import ChipSensor
+from edge_agent.sensors.i2c import address_option, bus_option, signed_word
 from edge_agent.types import Measurement
 
 # Register Map, and the bits of the Config Register.
@@ -116,7 +117,7 @@ def volts(raw: int, gain: float) -> float:
     return raw * gain / 32768
 
 
-class Ads1115(Sensor):
+class Ads1115(ChipSensor):
     """An ADS1115 or ADS1015; a channel for each input that is written, or for all four.
 
     `trigger` starts the first input's conversion. `read` makes the others one by one: the chip has
@@ -127,16 +128,12 @@ class Ads1115(Sensor):
     ChannelOptions = Ads1115ChannelOptions
 
     def __init__(self, options: Ads1115Options, surroundings: Surroundings) -> None:
-        self._bus: BusLike = surroundings.bus(options.bus)
-        self._sleep: Callable[[float], None] = surroundings.sleep
-        self._address = options.address
+        super().__init__(options, surroundings)
         self._rate = options.rate
         self._inputs = {
             name: options.channels.get(name, Ads1115ChannelOptions()) for name in inputs_of(options)
         }
         self._first = next(iter(self._inputs))
-        self._started = False
-        self.bus_name = self._bus.name
         self.channels = tuple(Channel(name, own.unit) for name, own in self._inputs.items())
 
     @classmethod
@@ -154,7 +151,7 @@ class Ads1115(Sensor):
             SensorError: a bus error's reason.
         """
         self._start(self._first)
-        self._started = True
+        self._is_set_up = True
         return conversion_s(self._rate)
 
     def read(self) -> Sequence[Measurement]:
@@ -164,9 +161,8 @@ class Ads1115(Sensor):
             SensorError: ``not_ready``, ``power_on_value``, ``wrong_chip``, ``saturated``, or a bus
                 error's reason.
         """
-        if not self._started:
-            raise self._error("read before a measurement was started", "not_ready")
-        self._started = False
+        self._require_set_up()
+        self._is_set_up = False
         measured = []
         for name, own in self._inputs.items():
             if name != self._first:
@@ -176,15 +172,11 @@ class Ads1115(Sensor):
             measured.append(Measurement(name, round(value, _DIGITS), own.unit))
         return measured
 
-    def close(self) -> None:
-        """Forget the conversion under way."""
-        self._started = False
-
-    def _word(self, name: str) -> int:
+    def _settings(self, name: str) -> int:
         return config_word(name, self._inputs[name].gain, self._rate)
 
     def _start(self, name: str) -> None:
-        self._bus.write_register(self._address, _CONFIG, self._word(name).to_bytes(2, "big"))
+        self._set_word(_CONFIG, self._settings(name))
 
     def _fetch(self, name: str) -> int:
         """What one input's conversion gave."""
@@ -201,9 +193,9 @@ class Ads1115(Sensor):
     def _wait_for(self, name: str) -> None:
         """Return once the conversion that we started has ended; a few quick looks, no more."""
         for _ in range(_POLLS):
-            config = unsigned_word(self._bus.read_register(self._address, _CONFIG, 2))
+            config = self._word(_CONFIG)
             # While it converts, the highest bit is clear; the others are as they were written.
-            if config | _READY != self._word(name):
+            if config | _READY != self._settings(name):
                 raise self._stranger(config)
             if config & _READY:
                 return
@@ -222,6 +214,3 @@ class Ads1115(Sensor):
             "`address` and `type`, or who else uses the chip",
             "wrong_chip",
         )
-
-    def _error(self, what: str, reason: str) -> SensorError:
-        return SensorError(f"{self.bus_name} address 0x{self._address:02x}: {what}", reason=reason)

@@ -15,9 +15,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from edge_agent.errors import SensorError
 from edge_agent.options import Step, Whole, option
-from edge_agent.sensors.base import BusLike, Channel, Sensor, Surroundings
+from edge_agent.sensors.base import Channel, Surroundings
+from edge_agent.sensors.chips.common import ChipSensor
 from edge_agent.sensors.i2c import bus_option, unsigned_word
 from edge_agent.types import Measurement
 
@@ -62,18 +62,15 @@ def measurement_s(measuring_time: int) -> float:
     return _LONGEST_S * measuring_time / _USUAL_TIME
 
 
-class Bh1750(Sensor):
+class Bh1750(ChipSensor):
     """A BH1750, in its resolution of 1 lux."""
 
     Options = Bh1750Options
     channels = (Channel("", "lux"),)
 
     def __init__(self, options: Bh1750Options, surroundings: Surroundings) -> None:
-        self._bus: BusLike = surroundings.bus(options.bus)
-        self._address = options.address
+        super().__init__(options, surroundings)
         self._time = options.measuring_time
-        self._started = False
-        self.bus_name = self._bus.name
 
     def trigger(self) -> float:
         """Start one measurement.
@@ -91,8 +88,8 @@ class Bh1750(Sensor):
             _TIME_LOW | self._time & 0x1F,
             _ONE_TIME,
         ):
-            self._bus.write(self._address, bytes([command]))
-        self._started = True
+            self._command(command)
+        self._is_set_up = True
         return measurement_s(self._time)
 
     def read(self) -> Sequence[Measurement]:
@@ -101,10 +98,9 @@ class Bh1750(Sensor):
         Raises:
             SensorError: ``not_ready``, ``saturated``, or a bus error's reason.
         """
-        if not self._started:
-            raise self._error("read before a measurement was started", "not_ready")
+        self._require_set_up()
         raw = unsigned_word(self._bus.read(self._address, 2))
-        self._started = False
+        self._is_set_up = False
         if raw == _SATURATED:
             raise self._error(
                 f"brighter than {lux(raw, self._time):.0f} lux, the most it can measure; choose a "
@@ -112,10 +108,3 @@ class Bh1750(Sensor):
                 "saturated",
             )
         return [Measurement("", round(lux(raw, self._time), _DIGITS), "lux")]
-
-    def close(self) -> None:
-        """Forget the measurement under way."""
-        self._started = False
-
-    def _error(self, what: str, reason: str) -> SensorError:
-        return SensorError(f"{self.bus_name} address 0x{self._address:02x}: {what}", reason=reason)

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from edge_agent.errors import SensorError
 from edge_agent.options import Choice, option
-from edge_agent.sensors.base import BusLike, Channel, Sensor, Surroundings
+from edge_agent.sensors.base import Channel, Surroundings
+from edge_agent.sensors.chips.common import ChipSensor
 from edge_agent.sensors.i2c import address_option, bus_option
 from edge_agent.types import Measurement
 
@@ -185,7 +186,7 @@ def longest_measurement_s(oversampling: int, *, humidity: bool) -> float:
     return (1.25 + quantities * per_quantity_ms + (quantities - 1) * 0.575) / 1000
 
 
-class Bme280(Sensor):
+class Bme280(ChipSensor):
     """A BME280 or BMP280.
 
     ``humidity`` stands among the channels of both: which chip it is shows only when it answers,
@@ -200,13 +201,10 @@ class Bme280(Sensor):
     )
 
     def __init__(self, options: Bme280Options, surroundings: Surroundings) -> None:
-        self._bus: BusLike = surroundings.bus(options.bus)
-        self._sleep: Callable[[float], None] = surroundings.sleep
-        self._address = options.address
+        super().__init__(options, surroundings)
         self._oversampling = int(options.oversampling.removeprefix("x"))
         self._code = _CODES[options.oversampling]
         self._calibration: Calibration | None = None
-        self.bus_name = self._bus.name
 
     def trigger(self) -> float:
         """Start one measurement of everything.
@@ -305,6 +303,3 @@ class Bme280(Sensor):
 
     def _block(self, register: int, length: int) -> bytes:
         return self._bus.read_register(self._address, register, length)
-
-    def _error(self, what: str, reason: str) -> SensorError:
-        return SensorError(f"{self.bus_name} address 0x{self._address:02x}: {what}", reason=reason)

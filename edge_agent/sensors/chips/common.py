@@ -29,6 +29,7 @@ class ChipSensor(Sensor):
         self._bus: BusLike = surroundings.bus(options.bus)
         self._sleep: Callable[[float], None] = surroundings.sleep
         self._address = options.address
+        #: whether there is something to read: the chip is set up, or its measurement under way
         self._is_set_up = False
         self.bus_name = self._bus.name
 

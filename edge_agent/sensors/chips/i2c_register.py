@@ -17,9 +17,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from edge_agent.errors import SensorError
 from edge_agent.options import Choice, Conflict, Flag, Number, Step, Text, Whole, option
-from edge_agent.sensors.base import BusLike, Channel, Sensor, Surroundings
+from edge_agent.sensors.base import Channel, Surroundings
+from edge_agent.sensors.chips.common import ChipSensor
 from edge_agent.sensors.i2c import bus_option
 from edge_agent.types import Measurement
 
@@ -99,16 +99,15 @@ def value_of(data: bytes, options: I2cRegisterOptions) -> float | None:
     return float(f"{bits * options.scale + options.offset:.{_SIGNIFICANT}g}")
 
 
-class I2cRegister(Sensor):
+class I2cRegister(ChipSensor):
     """One register of some chip."""
 
     Options = I2cRegisterOptions
     channels = (Channel("", "count"),)
 
     def __init__(self, options: I2cRegisterOptions, surroundings: Surroundings) -> None:
+        super().__init__(options, surroundings)
         self._options = options
-        self._bus: BusLike = surroundings.bus(options.bus)
-        self.bus_name = self._bus.name
         self.channels = (Channel("", options.unit),)
 
     def trigger(self) -> float:
@@ -125,13 +124,9 @@ class I2cRegister(Sensor):
         data = self._bus.read_register(options.address, options.register, options.width // 8)
         value = value_of(data, options)
         if value is None:
-            raise SensorError(
-                f"{self.bus_name} address 0x{options.address:02x}: register "
-                f"0x{options.register:02x} says that there is no value (0x{data.hex()}); "
+            raise self._error(
+                f"register 0x{options.register:02x} says that there is no value (0x{data.hex()}); "
                 "check the chip's supply",
-                reason="invalid",
+                "invalid",
             )
         return [Measurement("", value, options.unit)]
-
-    def close(self) -> None:
-        """Nothing to forget."""

@@ -5,26 +5,20 @@ Source: Texas Instruments SBOS547 (revision B, whose section numbers are used he
 Wiring: 2.7 to 5.5 V, GND, SDA, SCL; the shunt between IN+ and IN-, and VBUS to the voltage to be
 measured, 36 V at the most. Address 0x40 to 0x4f by A0 and A1.
 
-The current is computed from the shunt's voltage here. The chip could do it, but after a power
-failure its calibration register is empty, and it would say 0 A without a word. It sleeps between
-measurements (triggered mode, 7.1.1); the settings that `trigger` finds show whether it kept its
-power.
+Each measurement is ordered singly (triggered mode, 7.1.1); see `power_monitor`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
-from edge_agent.errors import SensorError
 from edge_agent.options import Number, Step, option
-from edge_agent.sensors.base import BusLike, Channel, Sensor, Surroundings
-from edge_agent.sensors.i2c import address_option, bus_option, signed_word, unsigned_word
-from edge_agent.types import Measurement
+from edge_agent.sensors.base import Surroundings
+from edge_agent.sensors.chips.power_monitor import BUS, CONFIG, PowerMonitor
+from edge_agent.sensors.i2c import address_option, bus_option
 
 # Registers, 7.1.
-_CONFIG, _SHUNT, _BUS, _MASK = 0x00, 0x01, 0x02, 0x06
-_MANUFACTURER, _DIE = 0xFE, 0xFF
+_MASK, _MANUFACTURER, _DIE = 0x06, 0xFE, 0xFF
 _TEXAS, _INA226 = 0x5449, 0x2260
 # 7.1.1: the bits that read as 100 at the top; 1.1 ms for each conversion; both, triggered.
 _FIXED, _TIMES, _TRIGGERED = 0x4000, 0x0120, 0x0003
@@ -38,9 +32,7 @@ _CONVERSION_S = 0.001_21
 
 # One step of the shunt's voltage is 2.5 uV, of the bus's 1.25 mV (5.5); 7.1.2, 7.1.3: the ends.
 _SHUNT_STEP_V, _BUS_STEP_V = 0.000_002_5, 0.001_25
-_SHUNT_ENDS, _BUS_END = (0x7FFF, -0x8000), 0x7FFF
-
-_DIGITS = 7
+_LEAST, _MOST = -0x8000, 0x7FFF
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,70 +74,25 @@ def amperes(raw: int, shunt_ohms: float) -> float:
     return raw * _SHUNT_STEP_V / shunt_ohms
 
 
-class Ina226(Sensor):
+class Ina226(PowerMonitor):
     """An INA226."""
 
     Options = Ina226Options
-    channels = (
-        Channel("voltage", "volt"),
-        Channel("current", "ampere"),
-        Channel("power", "watt"),
-    )
+    _DIGITS = 7
+    _SHUNT_RANGE = (_LEAST + 1, _MOST - 1)
+    _BUS_MOST = _MOST - 1
+    _SHUNT_END, _BUS_END = "81.9 mV", "40.9 V"
 
     def __init__(self, options: Ina226Options, surroundings: Surroundings) -> None:
-        self._bus: BusLike = surroundings.bus(options.bus)
-        self._address = options.address
-        self._shunt_ohms = options.shunt_ohms
-        self._config = config_word(options.average)
-        self._wait_s = measurement_s(options.average)
-        self._known = False
-        self.bus_name = self._bus.name
-
-    def trigger(self) -> float:
-        """Start one measurement of shunt and bus.
-
-        Returns:
-            the longest time it takes, in seconds.
-
-        Raises:
-            SensorError: ``wrong_chip``, or a bus error's reason.
-        """
-        if not self._known or self._get(_CONFIG) != self._config:
-            self._identify()
-        # Writing it clears the flag that says a measurement is complete, and starts one.
-        self._bus.write_register(self._address, _CONFIG, self._config.to_bytes(2, "big"))
-        self._known = True
-        return self._wait_s
-
-    def read(self) -> Sequence[Measurement]:
-        """Voltage, current and power of the measurement that `trigger` started.
-
-        Raises:
-            SensorError: ``not_ready``, ``power_on_value``, ``saturated``, or a bus error's reason.
-        """
-        if not self._known:
-            raise self._error("read before a measurement was started", "not_ready")
-        if not self._get(_MASK) & _CONVERTED:
-            raise self._error("the measurement did not end in time", "not_ready")
-        bus, shunt = self._get(_BUS), signed_word(self._block(_SHUNT))
-        if self._get(_CONFIG) != self._config:
-            raise self._error(
-                "settings changed during the measurement: it lost its power; check its supply",
-                "power_on_value",
-            )
-        self._refuse_saturated(bus, shunt)
-        volt, ampere = bus_volts(bus), amperes(shunt, self._shunt_ohms)
-        return [
-            Measurement(channel.name, round(value, _DIGITS), channel.unit)
-            for channel, value in zip(self.channels, (volt, ampere, volt * ampere), strict=True)
-        ]
-
-    def close(self) -> None:
-        """Forget that the chip was looked at: another may answer next time."""
-        self._known = False
+        super().__init__(
+            options,
+            surroundings,
+            config=config_word(options.average),
+            wait_s=measurement_s(options.average),
+        )
 
     def _identify(self) -> None:
-        maker, die = self._get(_MANUFACTURER), self._get(_DIE)
+        maker, die = self._word(_MANUFACTURER), self._word(_DIE)
         # The low four bits of the die's id are its revision (7.1.10).
         if maker != _TEXAS or die & 0xFFF0 != _INA226:
             raise self._error(
@@ -154,20 +101,14 @@ class Ina226(Sensor):
                 "wrong_chip",
             )
 
-    def _refuse_saturated(self, bus: int, shunt: int) -> None:
-        if shunt in _SHUNT_ENDS:
-            raise self._error(
-                "the shunt's voltage is beyond 81.9 mV; check the load, or use a smaller shunt",
-                "saturated",
-            )
-        if bus >= _BUS_END:
-            raise self._error("the voltage is beyond 40.9 V; take it off at once", "saturated")
+    def _start(self) -> None:
+        # Writing it clears the flag that says a measurement is complete, and starts one.
+        self._set_word(CONFIG, self._config)
 
-    def _get(self, register: int) -> int:
-        return unsigned_word(self._block(register))
+    def _fetch(self) -> tuple[int, int] | None:
+        if not self._word(_MASK) & _CONVERTED:
+            return None
+        return self._word(BUS), self._shunt()
 
-    def _block(self, register: int) -> bytes:
-        return self._bus.read_register(self._address, register, 2)
-
-    def _error(self, what: str, reason: str) -> SensorError:
-        return SensorError(f"{self.bus_name} address 0x{self._address:02x}: {what}", reason=reason)
+    def _convert(self, bus: int, shunt: int) -> tuple[float, float]:
+        return bus_volts(bus), amperes(shunt, self._shunt_ohms)

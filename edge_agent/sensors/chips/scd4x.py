@@ -22,7 +22,8 @@ from collections.abc import Callable, Sequence
 
 from edge_agent.errors import ChecksumError, SensorError
 from edge_agent.options import Number, option
-from edge_agent.sensors.base import BusLike, Channel, Sensor, Surroundings
+from edge_agent.sensors.base import Channel, Surroundings
+from edge_agent.sensors.chips.common import ChipSensor
 from edge_agent.sensors.i2c import address_option, bus_option, crc8, unsigned_word
 from edge_agent.types import Measurement
 
@@ -80,7 +81,7 @@ def percent(raw: int) -> float:
     return 100 * raw / 65535
 
 
-class Scd4x(Sensor):
+class Scd4x(ChipSensor):
     """An SCD40, SCD41 or SCD43, measuring every 5 s."""
 
     Options = Scd4xOptions
@@ -91,14 +92,11 @@ class Scd4x(Sensor):
     )
 
     def __init__(self, options: Scd4xOptions, surroundings: Surroundings) -> None:
-        self._bus: BusLike = surroundings.bus(options.bus)
-        self._sleep: Callable[[float], None] = surroundings.sleep
+        super().__init__(options, surroundings)
         self._monotonic: Callable[[], float] = surroundings.monotonic
-        self._address = options.address
         self._pressure = options.pressure
         #: monotonic seconds when a value must be there; None: not known to measure
         self._due: float | None = None
-        self.bus_name = self._bus.name
 
     def trigger(self) -> float:
         """See to it that the chip measures.
@@ -170,7 +168,7 @@ class Scd4x(Sensor):
             return words(self._bus.read(self._address, length))
         except ValueError as error:
             raise ChecksumError(
-                f"{self._name()}: the answer to 0x{command:04x} is damaged ({error}); check for "
+                f"{self._place()}: the answer to 0x{command:04x} is damaged ({error}); check for "
                 "long or loose wires, and `type`"
             ) from error
 
@@ -185,9 +183,3 @@ class Scd4x(Sensor):
             )
         if co2 >= _MOST_PPM:
             raise self._error(f"beyond the {_MOST_PPM} ppm it can measure", "saturated")
-
-    def _name(self) -> str:
-        return f"{self.bus_name} address 0x{self._address:02x}"
-
-    def _error(self, what: str, reason: str) -> SensorError:
-        return SensorError(f"{self._name()}: {what}", reason=reason)
