@@ -123,8 +123,12 @@ ON_A_BUS = [name for name, make in BENCHES.items() if make().address is not None
 #: those whose chip can be asked who it is
 WITH_ID = [name for name in ON_A_BUS if hasattr(BENCHES[name]().chip, "chip_id")]
 
+#: those whose chip must be told to measure; a register is there to be read at any time
+TRIGGERED = [name for name in ON_A_BUS if name != "i2c_register"]
+
 every_driver = pytest.mark.parametrize("bench", BENCHES, indirect=True)
 every_chip = pytest.mark.parametrize("bench", ON_A_BUS, indirect=True)
+every_triggered_chip = pytest.mark.parametrize("bench", TRIGGERED, indirect=True)
 every_chip_with_id = pytest.mark.parametrize("bench", WITH_ID, indirect=True)
 
 
@@ -275,6 +279,22 @@ def test_driver_whose_chip_browned_out_unnoticed_is_right_again(bench: Bench) ->
     bench.sleep(INTERVAL_S)
 
     assert bench.measure() == before
+
+
+@every_triggered_chip
+def test_driver_that_is_read_before_any_trigger_is_not_ready(bench: Bench) -> None:
+    """Also after close; the bus is not touched."""
+    for use in (lambda: None, bench.driver.trigger, bench.measure):
+        use()
+        bench.driver.close()
+        bench.adapter.transactions.clear()
+        with pytest.raises(
+            SensorError, match=r"read before (a measurement was started|it was told to measure)"
+        ) as caught:
+            bench.driver.read()
+        assert caught.value.reason == "not_ready"
+        assert bench.adapter.transactions == []
+        bench.sleep(INTERVAL_S)
 
 
 @every_chip_with_id

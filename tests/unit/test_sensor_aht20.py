@@ -133,15 +133,6 @@ def test_measurement_that_never_ends_is_not_ready(bench: ChipBench) -> None:
     assert caught.value.reason == "not_ready"
 
 
-def test_read_before_any_trigger_is_not_ready(bench: ChipBench) -> None:
-    """Also after close; the bus is not touched."""
-    with pytest.raises(SensorError) as caught:
-        bench.driver.read()
-
-    assert caught.value.reason == "not_ready"
-    assert bench.transfers() == []
-
-
 @pytest.mark.parametrize("spoiled", [0x01, 0x80])
 def test_frame_whose_check_byte_does_not_fit_is_refused(bench: ChipBench, spoiled: int) -> None:
     """One wrong bit is enough."""

@@ -289,14 +289,6 @@ def test_start_that_never_ends_is_not_ready(bench: Bench) -> None:
     assert ("read", ADDRESS, 0x88, 26) not in bench.adapter.transactions
 
 
-def test_read_before_any_trigger_is_not_ready(bench: Bench) -> None:
-    """Also after close."""
-    with pytest.raises(SensorError) as caught:
-        bench.driver.read()
-
-    assert caught.value.reason == "not_ready"
-
-
 @pytest.mark.parametrize("data", ["800000 845100 5eb4", "4f5700 800000 5eb4", "4f5700 845100 8000"])
 def test_value_that_was_not_measured_is_a_fault_by_its_reason(bench: Bench, data: str) -> None:
     """0x80000 would be a believable temperature; it is refused for what it is."""

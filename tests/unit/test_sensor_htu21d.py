@@ -109,15 +109,6 @@ def test_measurement_that_never_ends_is_a_nack(bench: ChipBench) -> None:
     assert caught.value.reason == "nack"
 
 
-def test_read_before_any_trigger_is_not_ready(bench: ChipBench) -> None:
-    """Also after close; the bus is not touched."""
-    with pytest.raises(SensorError) as caught:
-        bench.driver.read()
-
-    assert caught.value.reason == "not_ready"
-    assert bench.transfers() == []
-
-
 @pytest.mark.parametrize("channel", ["temperature", "humidity"])
 @pytest.mark.parametrize("data", ["683a7d", "ffffff"])
 def test_value_whose_check_byte_does_not_fit_is_refused(

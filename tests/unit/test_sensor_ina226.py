@@ -9,10 +9,8 @@ import pytest
 from fakes.chip_bench import ChipBench
 from fakes.words import FakeIna219, FakeIna226
 
-from edge_agent.errors import SensorError
 from edge_agent.sensors.chips import ina226
 from edge_agent.sensors.chips.ina226 import Ina226, Ina226Options
-from edge_agent.types import Measurement
 
 #: The shunt of the data sheet's example.
 OPTIONS = Ina226Options(shunt_ohms=0.002)
@@ -26,15 +24,6 @@ def bench() -> ChipBench:
 
 
 # ── the formulas ──
-
-
-def test_example_of_the_data_sheet_gives_its_results(bench: ChipBench) -> None:
-    """The register results of its example (table 1 in 2011): 20 mV over 2 milliohm, 11.98 V."""
-    assert bench.measure() == [
-        Measurement("voltage", 11.98, "volt"),
-        Measurement("current", 10.0, "ampere"),
-        Measurement("power", 119.8, "watt"),
-    ]
 
 
 def chips_own_arithmetic(shunt: int, bus: int) -> tuple[int, int]:
@@ -107,24 +96,6 @@ def test_later_measurement_is_six_transfers(bench: ChipBench) -> None:
     assert bench.transfers() == ["r 00 2", "w 00 4123", "r 06 2", "r 02 2", "r 01 2", "r 00 2"]
 
 
-def test_measurement_that_has_not_ended_is_not_ready(bench: ChipBench) -> None:
-    """The registers still hold the old values; they are not passed off as new."""
-    bench.measure()
-    bench.chip.stuck = True
-
-    assert bench.reason() == "not_ready"
-
-
-def test_read_before_any_trigger_is_not_ready(bench: ChipBench) -> None:
-    """Also after close."""
-    for _ in range(2):
-        with pytest.raises(SensorError, match="before a measurement") as caught:
-            bench.driver.read()
-        assert caught.value.reason == "not_ready"
-        bench.driver.trigger()
-        bench.driver.close()
-
-
 @pytest.mark.parametrize("shunt", [0x7FFF, -0x8000])
 def test_shunt_beyond_its_range_is_saturated(bench: ChipBench, shunt: int) -> None:
     """A short circuit is no current of 41 A."""
@@ -145,30 +116,6 @@ def test_value_at_the_end_of_the_range_is_one(bench: ChipBench) -> None:
     bench.chip.shunt, bench.chip.bus = (0x7FFE, 0x7FFE)
 
     assert bench.values()["voltage"] == pytest.approx(40.9575)
-
-
-def test_power_lost_during_a_measurement_is_a_fault(bench: ChipBench) -> None:
-    """It goes on by itself with other settings, and would not average."""
-    wait_s = bench.driver.trigger()
-    bench.chip.restart()
-    bench.sleep(wait_s)
-
-    with pytest.raises(SensorError, match="lost its power") as caught:
-        bench.driver.read()
-
-    assert caught.value.reason == "power_on_value"
-
-
-def test_power_lost_between_measurements_sets_up_anew(bench: ChipBench) -> None:
-    """Another chip may have been plugged in meanwhile."""
-    before = bench.measure()
-    bench.chip.restart()
-    assert bench.measure() == before
-
-    bench.chip.chip_id = 0x1234
-    bench.chip.restart()
-    assert bench.reason() == "wrong_chip"
-    assert bench.reason() == "wrong_chip"
 
 
 def test_another_chip_is_refused_before_anything_is_written(bench: ChipBench) -> None:

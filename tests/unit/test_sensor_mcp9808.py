@@ -92,15 +92,6 @@ def test_chip_left_asleep_is_woken(bench: ChipBench) -> None:
     assert bench.values() == {"": 25.25}
 
 
-def test_read_before_any_trigger_is_not_ready(bench: ChipBench) -> None:
-    """Also after close; the bus is not touched."""
-    with pytest.raises(SensorError) as caught:
-        bench.driver.read()
-
-    assert caught.value.reason == "not_ready"
-    assert bench.transfers() == []
-
-
 def test_power_lost_before_the_value_is_read_is_a_fault(bench: ChipBench) -> None:
     """The register then says 0 degrees, which could be true; it is refused by its reason."""
     bench.measure()

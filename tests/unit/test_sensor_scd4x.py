@@ -9,7 +9,7 @@ import pytest
 from fakes.chip_bench import ChipBench
 from fakes.commands import FakeScd4x, crc_by_bits
 
-from edge_agent.errors import ChecksumError, SensorError
+from edge_agent.errors import ChecksumError
 from edge_agent.sensors.chips import scd4x
 from edge_agent.sensors.chips.scd4x import Scd4x, Scd4xOptions
 from edge_agent.types import Measurement
@@ -224,13 +224,3 @@ def test_pressure_is_said_at_each_start_and_to_a_chip_found_measuring() -> None:
     bench.sleep(30)
     bench.measure()
     assert bench.chip.pressure == 795
-
-
-def test_read_before_any_trigger_is_not_ready(bench: ChipBench) -> None:
-    """Also after close."""
-    for _ in range(2):
-        with pytest.raises(SensorError, match="before it was told") as caught:
-            bench.driver.read()
-        assert caught.value.reason == "not_ready"
-        bench.driver.trigger()
-        bench.driver.close()

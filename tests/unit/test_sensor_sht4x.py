@@ -105,19 +105,6 @@ def test_measurement_that_never_ends_is_a_nack(bench: ChipBench) -> None:
     assert caught.value.reason == "nack"
 
 
-def test_read_before_any_trigger_is_not_ready(bench: ChipBench) -> None:
-    """Also after close; the bus is not touched."""
-    bench.measure()
-    bench.driver.close()
-    bench.transfers()
-
-    with pytest.raises(SensorError) as caught:
-        bench.driver.read()
-
-    assert caught.value.reason == "not_ready"
-    assert bench.transfers() == []
-
-
 @pytest.mark.parametrize("frame", ["666692 8000a2", "666693 8000a3", "ffffff ffffff", "00" * 6])
 def test_frame_whose_check_byte_does_not_fit_is_refused(bench: ChipBench, frame: str) -> None:
     """Either of them; so is what a stuck data line gives."""

@@ -111,15 +111,6 @@ def test_measurement_that_never_ends_is_not_ready(bench: ChipBench) -> None:
     assert caught.value.reason == "not_ready"
 
 
-def test_read_before_any_trigger_is_not_ready(bench: ChipBench) -> None:
-    """Also after close; the bus is not touched."""
-    with pytest.raises(SensorError) as caught:
-        bench.driver.read()
-
-    assert caught.value.reason == "not_ready"
-    assert bench.transfers() == []
-
-
 def test_value_of_power_on_is_a_fault_by_its_reason(bench: ChipBench) -> None:
     """-256 degrees, even with every flag as it should be."""
     bench.chip.measures = 0x8000
