@@ -6,11 +6,12 @@ import contextlib
 import dataclasses
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from edge_agent.cloud_sync import schema
+from edge_agent.cloud_sync.queue_file import size_of
 from edge_agent.cloud_sync.store import Store
 
 MAX_SIZE_BYTES = 512 << 20
@@ -124,7 +125,7 @@ class Room:
     def low_disk(self) -> LowDisk:
         """How low it is now, and who is to blame."""
         files = self._store.path.parent.glob(f"{self._store.path.name}*")
-        free, ours = self.free(), _total_bytes(files)
+        free, ours = self.free(), sum(map(size_of, files))
         return LowDisk(
             free, ours, "queue" if free + ours >= self._limits.wanted_bytes else "others"
         )
@@ -185,7 +186,7 @@ class Room:
     def _aside(self, salvaged: Path | None) -> int:
         path = self._store.path
         aside = path.parent.glob(f"{path.name}.corrupt-*")
-        return _total_bytes(f for f in aside if not (salvaged and f.name.startswith(salvaged.name)))
+        return sum(size_of(f) for f in aside if not (salvaged and f.name.startswith(salvaged.name)))
 
     def _bytes(self, db: sqlite3.Connection, which: str) -> int:
         """A number of pages, in bytes."""
@@ -263,12 +264,3 @@ def _unlinked(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _total_bytes(files: Iterable[Path]) -> int:
-    """The size of files of which some may be gone."""
-    total = 0
-    for file in files:
-        with contextlib.suppress(FileNotFoundError):
-            total += file.stat().st_size
-    return total

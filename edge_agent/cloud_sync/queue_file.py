@@ -96,11 +96,11 @@ class QueueFile:
 
     def log_bytes(self) -> int:
         """The size of the write-ahead log."""
-        return _size(Path(f"{self.path}-wal"))
+        return size_of(Path(f"{self.path}-wal"))
 
     def total_bytes(self) -> int:
         """What the file and its log occupy on the disk."""
-        return _size(self.path) + self.log_bytes()
+        return size_of(self.path) + self.log_bytes()
 
     def close(self) -> None:
         """Close both connections; the last one in the file folds the log away. Idempotent."""
@@ -230,7 +230,7 @@ class QueueFile:
         self._disputed.clear()
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
     """Bytes, 0 where there is no such file."""
     try:
         return path.stat().st_size

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge_agent.cloud_sync import ledger, salvage, schema
+from edge_agent.cloud_sync.queue_file import size_of
 
 #: Problems of one kind that are told; a broken file has thousands.
 MOST_TOLD = 20
@@ -55,9 +56,9 @@ def look_over(path: Path) -> Soundness:
         problems=tuple(problems),
         rows=counts["sync_queue"],
         dead_letters=counts["dead_letters"],
-        size_bytes=_size(path),
+        size_bytes=size_of(path),
         unused_bytes=_unused_bytes(path),
-        log_bytes=_size(Path(f"{path}-wal")),
+        log_bytes=size_of(Path(f"{path}-wal")),
     )
 
 
@@ -156,8 +157,3 @@ def _unused_bytes(path: Path) -> int:
         )
         return int(pages * size)
     return 0
-
-
-def _size(path: Path) -> int:
-    """Bytes, 0 where there is no such file."""
-    return path.stat().st_size if path.exists() else 0
