@@ -51,6 +51,11 @@ def note(db: sqlite3.Connection, gaps: Iterable[Gap]) -> None:
     )
 
 
+def are_untold(db: sqlite3.Connection) -> bool:
+    """Whether there is any gap to tell of."""
+    return bool(db.execute("SELECT EXISTS (SELECT * FROM gaps)").fetchone()[0])
+
+
 def take(db: sqlite3.Connection) -> list[Gap]:
     """Up to `MOST_AT_ONCE` gaps, which are forgotten with the caller's commit."""
     found = db.execute("SELECT * FROM gaps ORDER BY sensor, why LIMIT ?", (MOST_AT_ONCE,))

@@ -185,7 +185,12 @@ class CloudSyncQueue(Care):
                 self._insert(db, new, receipt)
             return taken
 
-        return self._store.store(tell) if self.bounds.roomy else []
+        if not self.bounds.roomy:
+            return []
+        # Mostly there are none, and every upkeep asks: nobody is to wait for a writer's lock.
+        with self._store.read() as db:
+            untold = gaps.are_untold(db)
+        return self._store.store(tell) if untold else []
 
     # -- out -----------------------------------------------------------------------------------
 
