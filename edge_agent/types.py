@@ -47,8 +47,15 @@ class Measurement:
     unit: str
     #: Unix seconds when it was measured, or None: the reader stamps it as it returns
     timestamp: float | None = None
-    #: what the driver knows besides (a probe's id)
+    #: what the driver knows besides (a probe's id, as ``probe_id``)
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    #: how many seconds ago it was measured, where there is no ``timestamp``; a driver needs no
+    #: wall clock for what a pin did before it was asked
+    age_s: float = 0.0
+    #: one word if this channel alone failed (``saturated``): ``value`` is then not looked at
+    fault: str = ""
+    #: what is wrong then and what to do, in a sentence
+    detail: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -104,18 +104,17 @@ def _call(job: Job, clock: Clock) -> Result:
 
 
 def _checked(measured: Measurement, wall: float) -> Measurement:
-    """The measurement with its time: the driver's own, or now.
+    """The measurement with its time: the driver's own, or now less its age.
 
     Raises:
         TypeError, ValueError: it is not what the contract says; the value is looked at later.
     """
     if not isinstance(measured.channel, str) or not isinstance(measured.metadata, Mapping):
         raise TypeError(f"read() returns a channel or metadata of the wrong type: {measured}")
-    if measured.timestamp is None:
-        return dataclasses.replace(measured, timestamp=wall)
-    if not math.isfinite(measured.timestamp):
-        raise ValueError(f"read() returns the timestamp {measured.timestamp}")
-    return measured
+    timestamp = wall - measured.age_s if measured.timestamp is None else measured.timestamp
+    if not math.isfinite(timestamp):
+        raise ValueError(f"read() returns the timestamp {timestamp}")
+    return dataclasses.replace(measured, timestamp=timestamp)
 
 
 class InlineReaders:

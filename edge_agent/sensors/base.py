@@ -62,14 +62,19 @@ class Surroundings:
     sleep: Callable[[float], None] = time.sleep
     #: seconds that never go back
     monotonic: Callable[[], float] = time.monotonic
+    #: a driver says that it has something to be read now and not at the next tick; from any thread
+    announce: Callable[[Sensor], None] = lambda _sensor: None
 
 
 class Sensor(abc.ABC):
     """One configured sensor.
 
-    All three methods are called by one reader thread, that of `bus_name`, never two at a time.
+    All methods are called by one reader thread, that of `bus_name`, never two at a time.
     None of them sleeps for longer than a few milliseconds: a conversion's wait is returned by
     `trigger` and spent by the poller on other sensors.
+
+    What happens by itself (an edge on a pin) is told by `Surroundings.announce`, from whatever
+    thread; `trigger` and `read` follow at once.
     """
 
     #: the frozen dataclass, made with `edge_agent.options.option`, that the configuration is
@@ -80,6 +85,10 @@ class Sensor(abc.ABC):
     #: a default. `Options` then has a plain field ``channels``, an empty dict by default, which is
     #: given the options of each channel that is written, by its name.
     ChannelOptions: ClassVar[type | None] = None
+
+    #: whether a total or the like must outlive a restart: then `restore` is called once, before
+    #: everything else or as soon as the queue can be read, and `state` after each `read`
+    keeps_state: ClassVar[bool] = False
 
     #: which reader thread it shares, because they share a wire: ``i2c-1``, ``sysfs``
     bus_name: str
@@ -121,13 +130,35 @@ class Sensor(abc.ABC):
 
     @abc.abstractmethod
     def read(self) -> Sequence[Measurement]:
-        """What was measured, one per channel at the most, finite and in the channel's unit.
+        """What was measured, finite and in the channel's unit: mostly one per channel.
 
-        A value that the chip shows only at power-on or in saturation is no measurement: it raises.
+        A channel may have nothing to say, and what happened by itself since the last call is
+        several, oldest first, each with its age. A value that the chip shows only at power-on or in
+        saturation is no measurement: it raises, or, where other channels are well, the channel's
+        measurement bears the fault.
 
         Raises:
             SensorError: with a one-word ``reason``; nothing of this measurement is kept.
         """
+
+    def restore(self, state: Any) -> None:
+        """Go on from what `state` said before the restart; only where `keeps_state` is true.
+
+        What was counted since it was built is added. Until this is called the driver counts and
+        `read` returns nothing.
+
+        Args:
+            state: what `state` returned, after a way through JSON; None if there never was any.
+        """
+        del state
+
+    def state(self) -> Any:
+        """What must outlive a restart, JSON-representable; only where `keeps_state` is true.
+
+        It is stored in one commit with what the last `read` returned, and is asked for once more
+        after `close` when the agent stops.
+        """
+        return None
 
     @abc.abstractmethod
     def close(self) -> None:
