@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from edge_agent.clock import Clock
@@ -28,10 +29,7 @@ class Memory:
 
     def save(self, owner: str, value: Any) -> None:
         """Keep a JSON-representable value, durably."""
-        kept = (owner, json.dumps(value))
-        self._store.change(
-            lambda db: db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", kept)
-        )
+        self._store.change(lambda db: keep(db, {owner: value}))
 
     def note(self, event: str) -> None:
         """Keep one change of state, with the wall clock's time; the oldest beyond `HISTORY` go."""
@@ -51,3 +49,9 @@ class Memory:
                 "SELECT at, event FROM state_changes ORDER BY id DESC LIMIT ?", (most,)
             ).fetchall()
         return found[::-1]
+
+
+def keep(db: sqlite3.Connection, states: Mapping[str, Any]) -> None:
+    """Keep JSON-representable values by owner, in the caller's transaction."""
+    kept = [(owner, json.dumps(value)) for owner, value in states.items()]
+    db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", kept)

@@ -19,6 +19,7 @@ from edge_agent.cloud_sync import (
     gaps,
     ledger,
     limits,
+    memory,
     rows,
     selection,
     timeline,
@@ -29,7 +30,6 @@ from edge_agent.cloud_sync.care import Care
 from edge_agent.cloud_sync.flock import FlusherLock
 from edge_agent.cloud_sync.flush import flush_all
 from edge_agent.cloud_sync.item import QueueItem, decoded
-from edge_agent.cloud_sync.memory import Memory
 from edge_agent.cloud_sync.origin import Origin
 from edge_agent.cloud_sync.receipt import Receipt
 from edge_agent.cloud_sync.retention import Expiry
@@ -116,7 +116,7 @@ class CloudSyncQueue(Care):
         self._floors = selection.Floors()
         self.traffic = Traffic(self._store, self._clock)
         #: what outlives a restart besides the rows
-        self.memory = Memory(self._store, self._clock)
+        self.memory = memory.Memory(self._store, self._clock)
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> CloudSyncQueue:
@@ -149,8 +149,14 @@ class CloudSyncQueue(Care):
         """
         return self.enqueue_many([Submission(payload, priority, ttl_seconds)])[0]
 
-    def enqueue_many(self, submissions: Iterable[Submission]) -> list[int]:
+    def enqueue_many(
+        self, submissions: Iterable[Submission], states: Mapping[str, Any] | None = None
+    ) -> list[int]:
         """Store several payloads in one commit: all of them or none.
+
+        Args:
+            submissions: what to store.
+            states: what `memory` is to keep by owner, in the same commit; JSON-representable.
 
         Returns:
             their ids, in order, one after the other without a hole.
@@ -159,11 +165,12 @@ class CloudSyncQueue(Care):
             PayloadError, QueueFull, StoreError: as `enqueue`.
         """
         new = [rows.stored_form(submission) for submission in submissions]
-        if not new:
-            return []
-        stored = self._store.store(
-            lambda db, receipt: self.bounds.admit(db, new) or self._insert(db, new, receipt)
-        )
+
+        def put(db: sqlite3.Connection, receipt: Receipt) -> QueueFull | list[int]:
+            memory.keep(db, states or {})
+            return (self.bounds.admit(db, new) or self._insert(db, new, receipt)) if new else []
+
+        stored = self._store.store(put) if new or states else []
         # Raised in the transaction, it would undo its own entry in the books.
         if isinstance(stored, QueueFull):
             raise stored

@@ -11,12 +11,14 @@ from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.config import model
 from edge_agent.daemon.flusher import Flusher, FlushSettings, Uploader
 from edge_agent.daemon.identity import device_id
+from edge_agent.daemon.intake import Intake
 from edge_agent.daemon.journal import Say
 from edge_agent.daemon.link import Link
 from edge_agent.daemon.pending import Pending
-from edge_agent.daemon.poller import Poller, Slot
+from edge_agent.daemon.poller import Poller
 from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.readers import Readers
+from edge_agent.daemon.schedule import Slot
 from edge_agent.processing.pipeline import ChannelPlan, SensorPlan
 from edge_agent.sensors import i2c, registry
 from edge_agent.sensors.base import Surroundings
@@ -54,18 +56,11 @@ def make_poller(
         queue, commit_interval_s=config.queue.commit_interval_s, say=say, committed=committed
     )
     buses = i2c.Buses()
-    surroundings = Surroundings(bus=buses, monotonic=clock.monotonic)
-    return Poller(
-        [_slot(sensor, config.device.labels, surroundings) for sensor in config.sensors],
-        readers,
-        pending,
-        queue,
-        clock,
-        ttl_s=time_to_live(config),
-        labels=config.device.labels,
-        say=say,
-        let_go=buses.close,
-    )
+    surroundings = Surroundings(bus=buses, monotonic=clock.monotonic, announce=readers.announce)
+    labels = config.device.labels
+    slots = [_slot(sensor, labels, surroundings) for sensor in config.sensors]
+    intake = Intake(slots, pending, clock, ttl_s=time_to_live(config), labels=labels, say=say)
+    return Poller(slots, readers, intake, queue, clock, say=say, let_go=buses.close)
 
 
 def make_flusher(
@@ -150,7 +145,7 @@ def _slot(sensor: model.Sensor, labels: Mapping[str, object], surroundings: Surr
     }
     plan = SensorPlan(sensor.name, channels, {**labels, **sensor.metadata})
     driver = registry.find(sensor.type)(sensor.options, surroundings)
-    return Slot(plan, driver, sensor.interval_s)
+    return Slot(plan, driver, sensor.interval_s, owner=f"{sensor.type}:{sensor.name}")
 
 
 def _key_file(upload: model.Upload, environ: Mapping[str, str]) -> Path | None:

@@ -11,7 +11,8 @@ from typing import Any
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.daemon.flusher import Flusher
-from edge_agent.daemon.poller import Poller, Slot
+from edge_agent.daemon.poller import Poller
+from edge_agent.daemon.schedule import Slot
 from edge_agent.types import SensorReading
 
 #: The health reading's ``sensor_name``.
@@ -39,7 +40,7 @@ def line(parts: Parts) -> dict[str, Any]:
     books = parts.queue.ledger()
     flusher, link = parts.flusher, parts.flusher.link
     delivered_at = flusher.last_delivery
-    faulty = dict(parts.poller.faults.faulty)
+    faulty = dict(parts.poller.intake.faults.faulty)
     return {
         "depth": sum(depths.values()),
         **{priority.word: depth for priority, depth in depths.items()},
@@ -90,14 +91,14 @@ def reading(fields: dict[str, Any], parts: Parts) -> SensorReading:
 
 def document(fields: dict[str, Any], parts: Parts) -> dict[str, Any]:
     """The status file: the line, the sensors and the counts since the start."""
-    faulty = dict(parts.poller.faults.faulty)
+    faulty = dict(parts.poller.intake.faults.faulty)
     return {
         "version": 1,
         "pid": os.getpid(),
         "at": parts.clock.wall(),
         "queue": str(parts.queue.path),
         "health": fields,
-        "read_total": parts.poller.read_total,
+        "read_total": parts.poller.intake.read_total,
         "overruns_total": parts.poller.overruns_total,
         "delivered_total": parts.flusher.delivered_total,
         "request": {

@@ -1,6 +1,7 @@
 """What waits in front of the queue: readings that share a commit, or that the store cannot take.
 
-Bounded: while the store is down the oldest telemetry goes first, and is counted.
+Bounded: while the store is down the oldest telemetry goes first, and is counted. With the readings
+goes what drivers and alarms must know again after a restart.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import dataclasses
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from edge_agent.cloud_sync.correction import moved
 from edge_agent.cloud_sync.queue import CloudSyncQueue
@@ -19,6 +21,8 @@ from edge_agent.types import Priority, Submission
 
 #: Readings kept in memory at the most: a quarter of an hour of ten a second, in about 8 MiB.
 CAPACITY = 10_000
+#: How long a state that no reading goes with waits for one: it is worth no commit of its own.
+STATE_S = 60.0
 #: Pauses between tries while the store is down.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
@@ -55,6 +59,9 @@ class Pending:
         self._committed = committed
         self._capacity = capacity
         self._waiting: deque[Submission] = deque()
+        #: by owner: what is to be kept with the next commit, and what is known to be kept
+        self._states: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
         #: the last refusal, so that one that comes back is told once
         self._refused = ""
         self._due = float("inf")
@@ -72,13 +79,38 @@ class Pending:
             urgent = submission.priority <= Priority.ANOMALY
             self._due = min(self._due, now if urgent else now + self._interval_s)
 
+    def remember(self, owner: str, state: Any, now: float) -> None:
+        """Keep a state, in one commit with what waits now or comes next; `STATE_S` at the latest.
+
+        Args:
+            owner: whose it is, ``pulse:water``.
+            state: JSON-representable; not changed afterwards.
+            now: monotonic seconds.
+        """
+        # Most states stay as they are, and are not to be written again and again.
+        if owner not in self._states and self._kept.get(owner) == state:
+            return
+        self._states[owner] = state
+        if not self.trouble:
+            self._due = min(self._due, now + STATE_S)
+
+    def recall(self, owner: str) -> Any:
+        """The state that was remembered last, in this run or before; None where none was.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        if owner not in self._states and owner not in self._kept:
+            self._kept[owner] = self._queue.memory.load(owner)
+        return self._states.get(owner, self._kept.get(owner))
+
     def step(self, now: float) -> float:
         """Commit what waits if it is due.
 
         Returns:
             when to be called next, monotonic seconds; infinity while nothing waits.
         """
-        if now >= self._due and self._waiting:
+        if now >= self._due:
             self.commit(now)
         return self._due
 
@@ -95,6 +127,8 @@ class Pending:
         """Take over what another one could not commit: the configuration was reloaded."""
         while former._waiting:
             self.add(former._waiting.popleft(), now)
+        for owner, state in former._states.items():
+            self.remember(owner, state, now)
         self.dropped_total += former.dropped_total
 
     def commit(self, now: float) -> bool:
@@ -103,7 +137,8 @@ class Pending:
         Returns:
             whether nothing waits any more.
         """
-        if not self._waiting:
+        if not self._waiting and not self._states:
+            self._due = float("inf")
             return True
         try:
             self._store()
@@ -119,14 +154,16 @@ class Pending:
     def _store(self) -> None:
         """Hand everything to the queue in one commit."""
         try:
-            self._queue.enqueue_many(self._waiting)
+            self._queue.enqueue_many(self._waiting, self._states)
         except QueueFull as exc:
             self._keep_urgent(exc)
-            self._queue.enqueue_many(self._waiting)
+            self._queue.enqueue_many(self._waiting, self._states)
         except PayloadError:
             self._one_by_one()
         self.committed_total += len(self._waiting)
         self._waiting.clear()
+        self._kept.update(self._states)
+        self._states.clear()
 
     def _one_by_one(self) -> None:
         """Store what can be stored, so that one bad payload does not hold up the rest."""
@@ -137,6 +174,8 @@ class Pending:
             except PayloadError as exc:
                 self._refuse(self._waiting[0], exc)
             self._waiting.popleft()
+        if self._states:
+            self._queue.enqueue_many((), self._states)
 
     def _keep_urgent(self, exc: QueueFull) -> None:
         """Drop what a full queue refused and has booked; say so the first time."""

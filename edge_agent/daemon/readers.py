@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import logging
 import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from edge_agent.clock import Clock
 from edge_agent.errors import SensorError
@@ -39,11 +40,13 @@ class Job:
     sensor: Sensor
     #: False: start a measurement; True: fetch it
     fetch: bool
+    #: what the sensor is to go on from, in a tuple of one; None: it knows already
+    restored: tuple[Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
-    """What a job came to: exactly one of the three is there."""
+    """What a job came to: one of the first three, or for a sensor that was closed its state."""
 
     name: str
     #: seconds until the measurement can be fetched
@@ -52,6 +55,10 @@ class Result:
     measurements: Sequence[Measurement] | None = None
     #: why there is none
     error: SensorError | None = None
+    #: what must outlive a restart; None where nothing must
+    state: Any = None
+    #: whether the sensor has taken what it was to go on from
+    restored: bool = False
 
 
 class Readers(Protocol):
@@ -62,6 +69,12 @@ class Readers(Protocol):
 
     def results(self) -> list[Result]:
         """The results that have come in since the last call, oldest first."""
+
+    def announce(self, sensor: Sensor) -> None:
+        """A sensor has something to be read now; called from any thread, however often."""
+
+    def announced(self) -> list[Sensor]:
+        """Who announced something since the last call."""
 
     def close(self) -> None:
         """Stop, and close the sensors; what is stuck in a driver is left behind."""
@@ -93,14 +106,49 @@ def _guarded(act: Callable[[], _T]) -> _T | SensorError:
 
 def _call(job: Job, clock: Clock) -> Result:
     """Trigger, and read if that need not wait."""
+    sensor, restored = job.sensor, job.restored is not None
+    if job.restored is not None:
+        sensor.restore(*job.restored)
     if not job.fetch:
-        wait_s = job.sensor.trigger()
+        wait_s = sensor.trigger()
         if wait_s > LONGEST_WAIT_S:
             raise ValueError(f"trigger() asks for {wait_s} s, more than {LONGEST_WAIT_S:.0f} s")
         if wait_s > 0.0:
-            return Result(job.name, wait_s=wait_s)
-    checked = [_checked(measured, clock.wall()) for measured in job.sensor.read()]
-    return Result(job.name, measurements=checked)
+            return Result(job.name, wait_s=wait_s, restored=restored)
+    checked = [_checked(measured, clock.wall()) for measured in sensor.read()]
+    return Result(job.name, measurements=checked, state=_state(sensor), restored=restored)
+
+
+def _state(sensor: Sensor) -> Any:
+    """What must outlive a restart, as it was just now: the driver may go on changing its own."""
+    return json.loads(json.dumps(sensor.state())) if sensor.keeps_state else None
+
+
+def _closed(sensors: Mapping[str, Sensor]) -> Iterator[Result]:
+    """Close the sensors; yields their last states, where they keep one."""
+    for name, sensor in sensors.items():
+        _guarded(sensor.close)
+        state = _guarded(functools.partial(_state, sensor))
+        if state is not None and not isinstance(state, SensorError):
+            yield Result(name, state=state)
+
+
+class _Announced:
+    """Who has something to be read; bounded by the number of sensors."""
+
+    def __init__(self) -> None:
+        self._sensors: set[Sensor] = set()
+
+    def add(self, sensor: Sensor) -> bool:
+        """Note it, from any thread; returns whether it is news."""
+        news = sensor not in self._sensors
+        # One step of the interpreter, as `pop` is: no lock that a callback could wait for.
+        self._sensors.add(sensor)
+        return news
+
+    def take(self) -> list[Sensor]:
+        """Who was noted, and forget them."""
+        return [self._sensors.pop() for _ in range(len(self._sensors))]
 
 
 def _checked(measured: Measurement, wall: float) -> Measurement:
@@ -124,6 +172,7 @@ class InlineReaders:
         self._clock = clock
         self._results: list[Result] = []
         self._sensors: dict[str, Sensor] = {}
+        self._announced = _Announced()
 
     def submit(self, job: Job) -> None:
         """Run the job now."""
@@ -135,9 +184,17 @@ class InlineReaders:
         results, self._results = self._results, []
         return results
 
+    def announce(self, sensor: Sensor) -> None:
+        """Note it for the next `announced`."""
+        self._announced.add(sensor)
+
+    def announced(self) -> list[Sensor]:
+        """Who announced something since the last call."""
+        return self._announced.take()
+
     def close(self) -> None:
         """Close the sensors."""
-        _close_all(self._sensors)
+        self._results.extend(_closed(self._sensors))
 
 
 class BusReaders:
@@ -148,13 +205,14 @@ class BusReaders:
 
         Args:
             clock: stamps the measurements.
-            wake: called when a result is there.
+            wake: called when a result is there, or a sensor announces one.
         """
         self._clock = clock
         self._wake = wake
         self._jobs: dict[str, queue.SimpleQueue[Job | None]] = {}
         self._threads: list[threading.Thread] = []
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        self._announced = _Announced()
 
     def submit(self, job: Job) -> None:
         """Put the job in its bus's line."""
@@ -173,6 +231,15 @@ class BusReaders:
         """All results since the last call."""
         return [self._results.get_nowait() for _ in range(self._results.qsize())]
 
+    def announce(self, sensor: Sensor) -> None:
+        """Note it, and wake the poller if that is news."""
+        if self._announced.add(sensor):
+            self._wake()
+
+    def announced(self) -> list[Sensor]:
+        """Who announced something since the last call."""
+        return self._announced.take()
+
     def close(self) -> None:
         """Let every thread end after the job it is at, and wait a moment for that.
 
@@ -190,9 +257,5 @@ class BusReaders:
             sensors[job.name] = job.sensor
             self._results.put(run(job, self._clock))
             self._wake()
-        _close_all(sensors)
-
-
-def _close_all(sensors: Mapping[str, Sensor]) -> None:
-    for sensor in sensors.values():
-        _guarded(sensor.close)
+        for result in _closed(sensors):
+            self._results.put(result)

@@ -12,6 +12,8 @@ from typing import Any
 from edge_agent.types import SensorReading
 
 FAULT = "agent.sensor_fault"
+#: says 1 when another probe measures than did before
+REPLACED = "agent.sensor_replaced"
 
 
 class FaultBook:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edge_agent.types import Measurement, SensorReading
+from edge_agent.types import Measurement, Priority, SensorReading
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,29 +43,63 @@ class SensorPlan:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shaped:
-    """One measurement, shaped."""
+    """One thing that came of a measurement: a reading, or what it says of its channel, or both."""
 
     reading: SensorReading | None
     #: whose quality this tells of: the channel's public name
     name: str
     #: one word if the value is not to be believed; then there is no reading
     fault: str = ""
+    #: the same in a sentence
+    detail: str = ""
+    priority: Priority = Priority.TELEMETRY
+    #: whether it tells of the channel's quality at all: a window that ran out does not
+    quality: bool = True
 
 
-def shape(
-    plan: SensorPlan, measurements: Iterable[Measurement], *, synchronized: bool
-) -> list[Shaped]:
-    """Shape what a driver returned.
+class SensorLine:
+    """What one sensor's measurements go through, channel by channel."""
 
-    Args:
-        plan: how.
-        measurements: stamped ones.
-        synchronized: whether the clock they were stamped by is right; if not, they say so.
+    def __init__(self, plan: SensorPlan) -> None:
+        self._plan = plan
+        #: whether there is something to be known again after a restart
+        self.keeps_state = False
+        #: whether the clock alone can bring a reading about
+        self.is_timed = False
 
-    Returns:
-        one for each measurement, in order.
-    """
-    return [_shape_one(plan, measurement, synchronized) for measurement in measurements]
+    def take(
+        self, measurements: Iterable[Measurement], now: float, *, synchronized: bool
+    ) -> list[Shaped]:
+        """Shape what a driver returned.
+
+        Args:
+            measurements: stamped ones.
+            now: monotonic seconds.
+            synchronized: whether the clock they were stamped by is right; if not, they say so.
+        """
+        del now
+        return [_shape_one(self._plan, measured, synchronized) for measured in measurements]
+
+    def fail(self, now: float) -> list[Shaped]:
+        """The sensor measured nothing: what its channels make of that."""
+        del now
+        return []
+
+    def due(self) -> float:
+        """Monotonic seconds at which `tick` is to be called; infinity where it need not be."""
+        return float("inf")
+
+    def tick(self, now: float, wall: float, *, synchronized: bool) -> list[Shaped]:
+        """What the clock alone brings about: alarms and windows run out."""
+        del now, wall, synchronized
+        return []
+
+    def state(self) -> Any:
+        """What is to be known again after a restart, JSON-representable."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Know again what `state` returned before a restart; None where nothing is known."""
 
 
 def marked(metadata: Mapping[str, Any], *, synchronized: bool) -> dict[str, Any]:
@@ -76,9 +110,10 @@ def marked(metadata: Mapping[str, Any], *, synchronized: bool) -> dict[str, Any]
 def _shape_one(plan: SensorPlan, measured: Measurement, synchronized: bool) -> Shaped:  # noqa: FBT001  # one caller
     default = ChannelPlan(f"{plan.name}.{measured.channel}" if measured.channel else plan.name)
     channel = plan.channels.get(measured.channel, default)
-    fault = _fault(channel, measured.value)
+    fault = measured.fault or _fault(channel, measured.value)
     if fault or measured.timestamp is None:
-        return Shaped(None, channel.public_name, fault or "no_time")
+        detail = measured.detail or "the value is outside what was declared valid"
+        return Shaped(None, channel.public_name, fault or "no_time", detail)
     metadata = marked({**plan.metadata, **measured.metadata}, synchronized=synchronized)
     reading = SensorReading(
         channel.public_name, measured.timestamp, measured.value, measured.unit, metadata

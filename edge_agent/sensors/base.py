@@ -145,7 +145,8 @@ class Sensor(abc.ABC):
         """Go on from what `state` said before the restart; only where `keeps_state` is true.
 
         What was counted since it was built is added. Until this is called the driver counts and
-        `read` returns nothing.
+        `read` returns nothing. It is called again, with the same, where `trigger` or `read` failed
+        right after it.
 
         Args:
             state: what `state` returned, after a way through JSON; None if there never was any.

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edge_agent.cloud_sync.queue import CloudSyncQueue
+from edge_agent.daemon.intake import Intake
 from edge_agent.daemon.pending import Pending
-from edge_agent.daemon.poller import Poller, Slot
+from edge_agent.daemon.poller import Poller
 from edge_agent.daemon.readers import InlineReaders, Readers
+from edge_agent.daemon.schedule import Slot
 from edge_agent.types import Priority
 from fakes.clock import FakeClock
 from fakes.told import Told
+
+
+def make_poller(  # as many as there are parts
+    queue: CloudSyncQueue,
+    slots: Sequence[Slot],
+    readers: Readers,
+    clock: FakeClock,
+    told: Told,
+    **more: Any,
+) -> Poller:
+    """A poller that commits at once."""
+    pending = Pending(queue, commit_interval_s=0.0, say=told, committed=lambda: None)
+    ttl_s = {p: 86_400 + p for p in Priority}
+    named = {"labels": {}, "ttl_s": ttl_s, "say": told} | more
+    return Poller(slots, readers, Intake(slots, pending, clock, **named), queue, clock, say=told)
 
 
 class Bench:
@@ -24,19 +42,11 @@ class Bench:
         self.wakes = 0
 
     def poll(self, *slots: Slot, readers: Readers | None = None, **labels: Any) -> Poller:
-        self.pending = Pending(
-            self.queue, commit_interval_s=0.0, say=self.told, committed=lambda: None
+        self.readers = readers or InlineReaders(self.clock)
+        self.poller = make_poller(
+            self.queue, slots, self.readers, self.clock, self.told, labels=labels
         )
-        self.poller = Poller(
-            slots,
-            readers or InlineReaders(self.clock),
-            self.pending,
-            self.queue,
-            self.clock,
-            ttl_s={p: 86_400 + p for p in Priority},
-            labels=labels,
-            say=self.told,
-        )
+        self.pending = self.poller.intake.pending
         return self.poller
 
     def run(self, seconds: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edge_agent.daemon.poller import Slot
 from edge_agent.daemon.readers import Job, Result
+from edge_agent.daemon.schedule import Slot
 from edge_agent.processing.pipeline import ChannelPlan, SensorPlan
 from edge_agent.sensors.base import Sensor
 from edge_agent.types import Measurement
@@ -58,6 +58,11 @@ class StuckReaders:
     def results(self) -> list[Result]:
         answers, self.answers = self.answers, []
         return answers
+
+    def announced(self) -> list[Sensor]:
+        return []
+
+    def announce(self, sensor: Sensor) -> None: ...
 
     def close(self) -> None: ...
 

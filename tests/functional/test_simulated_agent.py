@@ -107,7 +107,7 @@ class Agent:
     def cut_power(self) -> int:
         """Close without a word; returns how many readings were not committed yet."""
         self.queue.close()
-        return len(self.poller._pending)
+        return len(self.poller.intake.pending)
 
 
 def _kind(reading: dict[str, Any]) -> str:
@@ -139,7 +139,7 @@ def test_agent_hour_with_an_outage_delivers_every_reading_once(tmp_path: Path, s
     agent.finish()
     books, server = agent.queue.ledger(), network.server
     assert books.closes
-    assert books.enqueued == agent.poller.read_total > 1800
+    assert books.enqueued == agent.poller.intake.read_total > 1800
     assert (books.queued, books.delivered) == (0, books.enqueued)
     assert len(server.taken) == books.enqueued
     assert _in_order(server.taken.items())
@@ -180,7 +180,7 @@ def test_agent_restart_and_power_cut_in_an_outage_lose_nothing_that_was_committe
     third.alarm(3)
     third.finish()
     books, server = third.queue.ledger(), network.server
-    read = sum(agent.poller.read_total for agent in (first, second, third))
+    read = sum(agent.poller.intake.read_total for agent in (first, second, third))
     assert books.closes
     assert (books.queued, books.expired, books.dead) == (0, 0, 0)
     assert books.delivered == len(server.taken) == read - lost

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakes.bench import make_poller
 from fakes.clock import FakeClock
 from fakes.rig import INTERVAL_S, Rig
 from fakes.sensors import ScriptedSensor, slot
 from fakes.server import DOWN
 
 from edge_agent.daemon import health
-from edge_agent.daemon.pending import Pending
-from edge_agent.daemon.poller import Poller, Slot
 from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.readers import InlineReaders
+from edge_agent.daemon.schedule import Slot
 from edge_agent.errors import SensorError
 from edge_agent.processing.pipeline import ChannelPlan
 from edge_agent.types import Measurement, Priority
@@ -59,17 +59,7 @@ def rig(tmp_path: Path, clock: FakeClock) -> Iterator[Rig]:
 
 
 def _parts(rig: Rig, *slots: Slot, sends: bool = True) -> health.Parts:
-    pending = Pending(rig.queue, commit_interval_s=0, say=rig.told, committed=lambda: None)
-    poller = Poller(
-        slots,
-        InlineReaders(rig.clock),
-        pending,
-        rig.queue,
-        rig.clock,
-        ttl_s=dict.fromkeys(Priority, 86_400),
-        labels={},
-        say=rig.told,
-    )
+    poller = make_poller(rig.queue, slots, InlineReaders(rig.clock), rig.clock, rig.told)
     poller.step(rig.clock.monotonic())
     return health.Parts(rig.queue, poller, rig.flusher, rig.clock, "current", sends)
 

@@ -13,7 +13,7 @@ from fakes.clock import FakeClock
 from fakes.told import Told
 
 from edge_agent.cloud_sync.queue import CloudSyncQueue
-from edge_agent.daemon.pending import LONGEST_PAUSE_S, Pending
+from edge_agent.daemon.pending import LONGEST_PAUSE_S, STATE_S, Pending
 from edge_agent.errors import StoreError
 from edge_agent.types import Priority, Submission
 
@@ -30,11 +30,11 @@ class Commits(CloudSyncQueue):
         #: goes down by itself after so many commits
         self.down_after = 1_000_000
 
-    def enqueue_many(self, submissions: Any) -> list[int]:
+    def enqueue_many(self, submissions: Any, states: Any = None) -> list[int]:
         if self.down or len(self.commits) >= self.down_after:
             self.tries.append(self._clock.monotonic())
             raise StoreError("q.db: database or disk is full (SQLITE_FULL)", reason="SQLITE_FULL")
-        ids = super().enqueue_many(submissions)
+        ids = super().enqueue_many(submissions, states)
         self.commits.append([submission.payload["n"] for submission in submissions])
         return ids
 
@@ -191,3 +191,60 @@ def test_pending_inherits_in_order_and_counts_on(bench: Bench) -> None:
     bench.run(1.1)
     assert bench.commits == [[1], [2], [3]]
     assert len(former) == 0
+
+
+# -- states ---------------------------------------------------------------------------------------
+
+
+def test_pending_state_is_kept_in_the_commit_of_what_it_belongs_to(bench: Bench) -> None:
+    """Neither is in the file without the other."""
+    bench.pending.remember("pulse:water", {"count": 7}, bench.clock.monotonic())
+    bench.add(1)
+    bench.run(0.9)
+    assert bench.queue.memory.load("pulse:water") is None
+    bench.run(0.2)
+    assert (bench.commits, bench.queue.memory.load("pulse:water")) == ([[1]], {"count": 7})
+
+
+def test_pending_state_alone_waits_and_is_then_kept_by_itself(bench: Bench) -> None:
+    """A counter whose readings are held back by a deadband is no reason for a commit a second."""
+    for count in range(59):
+        bench.pending.remember("pulse:water", count, bench.clock.monotonic())
+        bench.run(STATE_S / 60)
+    assert bench.commits == []
+    bench.run(STATE_S / 60)
+    assert (bench.commits, bench.queue.memory.load("pulse:water")) == ([[]], 58)
+
+
+def test_pending_state_that_is_the_same_is_not_written_again(bench: Bench) -> None:
+    """Nor is it after a restart, where it was asked for."""
+    bench.queue.memory.save("line:door", [1])
+    assert bench.pending.recall("line:door") == [1]
+    bench.pending.remember("line:door", [1], bench.clock.monotonic())
+    assert bench.pending.step(bench.clock.monotonic()) == float("inf")
+    bench.pending.remember("line:door", [2], bench.clock.monotonic())
+    bench.pending.remember("line:door", [1], bench.clock.monotonic())
+    bench.run(STATE_S + 1)
+    assert (bench.pending.recall("line:door"), bench.queue.memory.load("line:door")) == ([1], [1])
+
+
+def test_pending_state_survives_a_store_that_is_down_and_a_reload(bench: Bench) -> None:
+    """The next configuration's poller knows what the card does not yet."""
+    bench.queue.down = True
+    bench.pending.remember("pulse:water", 7, bench.clock.monotonic())
+    bench.add(1)
+    bench.run(5)
+    former, bench.pending = bench.pending, bench.new_pending()
+    bench.pending.inherit(former, bench.clock.monotonic())
+    assert bench.pending.recall("pulse:water") == 7
+    bench.queue.down = False
+    bench.run(STATE_S)
+    assert (bench.commits, bench.queue.memory.load("pulse:water")) == ([[1]], 7)
+
+
+def test_pending_state_is_kept_beside_a_payload_that_cannot_be_stored(bench: Bench) -> None:
+    """The one has nothing to do with the other."""
+    bench.pending.remember("pulse:water", 7, bench.clock.monotonic())
+    bench.add(float("nan"))
+    bench.run(1.1)
+    assert bench.queue.memory.load("pulse:water") == 7

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.processing.faults import FAULT, FaultBook
-from edge_agent.processing.pipeline import ChannelPlan, SensorPlan, Shaped, marked, shape
+from edge_agent.processing.pipeline import ChannelPlan, SensorLine, SensorPlan, Shaped, marked
 from edge_agent.types import Measurement
 
 PLAN = SensorPlan(
@@ -22,7 +22,7 @@ PLAN = SensorPlan(
 
 def _shape(value: Any, channel: str = "t", **more: Any) -> Shaped:
     measured = Measurement(channel, value, "celsius", more.pop("timestamp", 5.0), more)
-    (shaped,) = shape(PLAN, [measured], synchronized=True)
+    (shaped,) = SensorLine(PLAN).take([measured], 0.0, synchronized=True)
     return shaped
 
 

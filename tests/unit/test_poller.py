@@ -18,9 +18,10 @@ from fakes.sensors import ScriptedSensor, StuckReaders, slot
 from fakes.server import FakeServer, take
 
 from edge_agent.daemon.flusher import Flusher, FlushSettings
+from edge_agent.daemon.intake import MOST_OFFERED
 from edge_agent.daemon.link import Link
-from edge_agent.daemon.poller import HANG_S, LONGEST_PAUSE_S, MOST_OFFERED
 from edge_agent.daemon.readers import InlineReaders, Result
+from edge_agent.daemon.schedule import HANG_S, LONGEST_PAUSE_S
 from edge_agent.errors import SensorError, StoreError
 from edge_agent.processing.pipeline import ChannelPlan
 from edge_agent.types import Measurement, Priority, SensorReading
@@ -123,7 +124,7 @@ def test_poller_hanging_sensor_is_faulty_and_recovers_when_it_answers(
     assert bench.told.events == ["sensor_faulty", "sensor_recovered"]
     bench.run(10)
     assert len(readers.jobs) == 2
-    assert poller.faults.faulty == {}
+    assert poller.intake.faults.faulty == {}
 
 
 def test_poller_late_trigger_after_a_hang_is_followed_by_its_read(
@@ -286,7 +287,7 @@ def test_poller_offered_reading_is_stored_with_labels_and_counted(bench: Bench) 
     bench.run(0)
     assert [data["value"] for data in bench.stored()] == list(range(5, MOST_OFFERED + 5))
     assert bench.stored()[0]["metadata"] == {"site": "lyon"}
-    assert poller.read_total == MOST_OFFERED
+    assert poller.intake.read_total == MOST_OFFERED
 
 
 def test_poller_step_of_the_clock_is_told_and_moves_no_tick(bench: Bench) -> None:
@@ -348,8 +349,8 @@ def test_poller_inherits_faults_counts_and_what_the_store_did_not_take(
     poller = bench.poll(slot("s", ScriptedSensor(lost)))
     poller.inherit(former)
     bench.run(20)
-    assert poller.faults.faulty == {"s": "nack"}
-    assert poller.read_total == 3
+    assert poller.intake.faults.faulty == {"s": "nack"}
+    assert poller.intake.read_total == 3
     assert len(bench.stored("s")) == 1
     assert sorted(bench.faults()) == [("removed", 1, "nack"), ("s", 1, "nack")]
 

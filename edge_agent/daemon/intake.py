@@ -1,0 +1,208 @@
+"""What becomes of a measurement: its sensor's line, faults, privacy, and what waits for the queue.
+
+Everything that is stored goes through `Intake`, the agent's own readings included, so that none of
+it misses its labels, its mark of the clock and what privacy asks for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from edge_agent.clock import Clock
+from edge_agent.daemon.journal import Say
+from edge_agent.daemon.pending import Pending
+from edge_agent.daemon.schedule import Slot
+from edge_agent.errors import SensorError, StoreError
+from edge_agent.events import NOTICE, event
+from edge_agent.processing.faults import REPLACED, FaultBook
+from edge_agent.processing.pipeline import Shaped, marked
+from edge_agent.types import Measurement, Priority, SensorReading, Submission
+
+#: Submissions from other threads that wait at the most; the oldest give way.
+MOST_OFFERED = 100
+
+
+class Intake:
+    """Takes measurements, failures and the agent's own readings. Thread-safe is `offer` alone."""
+
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        pending: Pending,
+        clock: Clock,
+        *,
+        ttl_s: Mapping[Priority, int],
+        labels: Mapping[str, Any],
+        say: Say,
+        shield: Callable[[SensorReading], SensorReading] = lambda reading: reading,
+    ) -> None:
+        """Begin with all sensors well.
+
+        Args:
+            slots: the sensors.
+            pending: where readings gather for a commit.
+            clock: the machine's.
+            ttl_s: how long a reading of each priority keeps, in seconds.
+            labels: metadata of the agent's own readings.
+            say: where changes of state are told.
+            shield: takes out of a reading what nobody is to know.
+        """
+        self.pending = pending
+        self.faults = FaultBook()
+        #: readings handed over for storing, the agent's own included
+        self.read_total = 0
+        self._clock = clock
+        self._ttl_s = ttl_s
+        self._labels = labels
+        self._say = say
+        self._shield = shield
+        self._offered: deque[tuple[SensorReading, Priority]] = deque(maxlen=MOST_OFFERED)
+        #: those whose alarms and windows the clock moves too
+        self._timed = [slot for slot in slots if slot.line.is_timed]
+
+    # -- readings ------------------------------------------------------------------------------
+
+    def offer(self, reading: SensorReading, priority: Priority) -> None:
+        """Hand a reading in from another thread; stored at the next step."""
+        self._offered.append((reading, priority))
+
+    def take_offered(self, now: float) -> None:
+        """Submit what other threads handed in, with the labels of this agent."""
+        while self._offered:
+            reading, priority = self._offered.popleft()
+            metadata = {**self._labels, **reading.metadata}
+            self._submit(dataclasses.replace(reading, metadata=metadata), priority, now)
+
+    def measured(self, slot: Slot, measurements: Sequence[Measurement], now: float) -> None:
+        """Shape and submit what a sensor measured; it is well."""
+        self._look_for_another_probe(slot, measurements, now)
+        self._recall_line(slot)
+        synchronized = self._clock.synchronized()
+        every = slot.line.take(measurements, now, synchronized=synchronized)
+        # A sensor of one channel has but one name: what that says is said below.
+        if slot.plan.name not in {shaped.name for shaped in every}:
+            self._quality(slot, slot.plan.name, "", "", now)
+        self._pass_on(slot, every, now)
+
+    def failed(self, slot: Slot, error: SensorError, now: float) -> None:
+        """The measurement is missed."""
+        reason = error.reason or "failed"
+        self._quality(slot, slot.plan.name, reason, str(error), now)
+        self._pass_on(slot, slot.line.fail(now), now)
+
+    def step(self, now: float) -> float:
+        """Take what was offered, let alarms and windows run out, commit what is due.
+
+        Returns:
+            when to be called next, monotonic seconds.
+        """
+        self.take_offered(now)
+        for slot in self._timed:
+            if slot.line.due() <= now:
+                wall, synchronized = self._clock.wall(), self._clock.synchronized()
+                self._pass_on(slot, slot.line.tick(now, wall, synchronized=synchronized), now)
+        due = min((slot.line.due() for slot in self._timed), default=float("inf"))
+        return min(due, self.pending.step(now))
+
+    def finish(self, now: float) -> None:
+        """Commit everything."""
+        self.take_offered(now)
+        self.pending.commit(now)
+
+    def inherit(self, former: Intake, names: AbstractSet[str], now: float) -> None:
+        """Take over the counts, the faults of these names, and what was not committed."""
+        self.read_total = former.read_total
+        kept = {name: why for name, why in former.faults.faulty.items() if name in names}
+        self.faults.faulty.update(kept)
+        self.pending.inherit(former.pending, now)
+
+    def _pass_on(self, slot: Slot, every: Iterable[Shaped], now: float) -> None:
+        """Submit readings, tell of faults, and keep what the line must know after a restart."""
+        for shaped in every:
+            if shaped.quality:
+                self._quality(slot, shaped.name, shaped.fault, shaped.detail, now)
+            if shaped.reading is not None:
+                slot.last[shaped.reading.sensor_name] = self._submit(
+                    shaped.reading, shaped.priority, now
+                )
+        if slot.line.keeps_state:
+            self.remember(f"line:{slot.plan.name}", slot.line.state(), now)
+
+    def _submit(self, reading: SensorReading, priority: Priority, now: float) -> SensorReading:
+        """Hand a reading over for storing; returns it as anybody may see it."""
+        self.read_total += 1
+        shown = self._shield(reading)
+        self.pending.add(Submission(shown.to_dict(), priority, self._ttl_s[priority]), now)
+        return shown
+
+    # -- what outlives a restart ---------------------------------------------------------------
+
+    def remember(self, owner: str, state: Any, now: float) -> None:
+        """Keep a state, in the commit of what was submitted last."""
+        self.pending.remember(owner, state, now)
+
+    def recalled(self, slot: Slot) -> tuple[Any] | None:
+        """What its driver is to go on from; None where it keeps nothing, or nobody knows yet."""
+        if not slot.sensor.keeps_state:
+            return None
+        with contextlib.suppress(StoreError):
+            return (self.pending.recall(slot.owner),)
+        return None
+
+    def _recall_line(self, slot: Slot) -> None:
+        """Let a line know its alarms and what was reported last; without, if they cannot be read.
+
+        The worst of that is that an alarm is told twice.
+        """
+        if slot.line_restored or not slot.line.keeps_state:
+            return
+        slot.line_restored = True
+        with contextlib.suppress(StoreError):
+            slot.line.restore(self.pending.recall(f"line:{slot.plan.name}"))
+
+    def _look_for_another_probe(
+        self, slot: Slot, measurements: Iterable[Measurement], now: float
+    ) -> None:
+        """Tell when another probe measures than did before, also before the restart."""
+        probes = (measured.metadata.get("probe_id", "") for measured in measurements)
+        probe_id = next(filter(None, probes), "")
+        if not probe_id or probe_id == slot.probe_id:
+            return
+        owner = f"probe:{slot.plan.name}"
+        with contextlib.suppress(StoreError):
+            former = slot.probe_id or self.pending.recall(owner)
+            slot.probe_id = probe_id
+            self.remember(owner, probe_id, now)
+            if former and former != probe_id:
+                self._tell_replaced(slot, former, probe_id, now)
+
+    # -- telling -------------------------------------------------------------------------------
+
+    def _tell_replaced(self, slot: Slot, old: str, new: str, now: float) -> None:
+        self._say(NOTICE, event("sensor_replaced", sensor=slot.plan.name, old=old, new=new))
+        probes = {"sensor": slot.plan.name, "old": old, "new": new}
+        reading = SensorReading(REPLACED, self._clock.wall(), 1, "", self._own(slot) | probes)
+        self._submit(reading, Priority.ANOMALY, now)
+
+    def _quality(self, slot: Slot, name: str, reason: str, detail: str, now: float) -> None:
+        """Tell the journal and the far end when a sensor, or a channel, becomes faulty or well."""
+        reading = self.faults.report(
+            name, reason, timestamp=self._clock.wall(), metadata=self._own(slot)
+        )
+        if reading is None:
+            return
+        if reason:
+            self._say(logging.WARNING, event("sensor_faulty", sensor=name, reason=detail or reason))
+        else:
+            self._say(NOTICE, event("sensor_recovered", sensor=name))
+        self._submit(reading, Priority.ANOMALY, now)
+
+    def _own(self, slot: Slot) -> dict[str, Any]:
+        """The metadata of what the agent itself says of a sensor."""
+        return marked(slot.plan.metadata, synchronized=self._clock.synchronized())
