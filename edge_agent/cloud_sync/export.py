@@ -26,6 +26,7 @@ from edge_agent.cloud_sync import correction, origin, rows, schema
 from edge_agent.cloud_sync.pace import giving_way
 from edge_agent.cloud_sync.store import Store
 from edge_agent.errors import StoreError
+from edge_agent.files import sync_directory
 
 #: Rows read in one go, and deleted in one transaction.
 SLICE_ROWS = 500
@@ -198,7 +199,7 @@ def _fresh(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
             os.posix_fadvise(raw.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             _check_free(path)
             part.replace(path)
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -216,14 +217,6 @@ def _check_free(path: Path) -> None:
     """Raises StoreError where there is such a file."""
     if os.path.lexists(path):
         _refuse(path, "there is such a file already; name another")
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-_MODE = 0o600
+from edge_agent import files
 
 
 def save(path: Path, text: str) -> bool:
@@ -27,27 +26,5 @@ def save(path: Path, text: str) -> bool:
     content = text.encode()
     if path.exists() and path.read_bytes() == content:
         return False
-    fresh = path.with_name(f".{path.name}.new")
-    _write(fresh, content)
-    fresh.replace(path)
-    _sync_directory(path.parent)
+    files.replace(path, content)
     return True
-
-
-def _write(path: Path, content: bytes) -> None:
-    # What a power cut left of an earlier try may have another owner or mode.
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    # The rename itself is durable only once the directory is. Source: fsync(2).
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

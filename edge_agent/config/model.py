@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from edge_agent.config.privacy import Privacy
 from edge_agent.config.secret_kinds import Headers, Secret, SecretFile, Url
 from edge_agent.config.shape import Items, Named, Section
 from edge_agent.kinds import Choice, Duration, Flag, Labels, Number, Size, Text, Whole
@@ -362,6 +363,9 @@ class Config:
         Section(Health), Health(), help="How often the agent reports on itself."
     )
     log: Log = option(Section(Log), Log(), help="What the journal is told.")
+    privacy: Privacy = option(
+        Section(Privacy), Privacy(), help="What of a reading never reaches the disk as it was read."
+    )
     sensors: tuple[Sensor, ...] = option(
         Items(), (), help="What is read; each with the options of its driver."
     )

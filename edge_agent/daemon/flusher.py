@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from edge_agent.clock import Clock
@@ -28,7 +28,7 @@ from edge_agent.daemon.sizing import Sizing
 from edge_agent.daemon.turns import OLDEST_FIRST, Turns
 from edge_agent.errors import StoreError
 from edge_agent.events import NOTICE, event
-from edge_agent.types import Priority
+from edge_agent.types import Priority, SensorReading
 
 #: How often a fresh critical item may try a link that is held.
 URGENT_EVERY_S = 5.0
@@ -74,6 +74,8 @@ class FlushSettings:
     upkeep_every_s: float = 10.0
     #: goes into its metadata
     labels: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    #: makes of it what may be stored
+    shield: Callable[[SensorReading], SensorReading] = lambda reading: reading
 
 
 class Flusher:
@@ -123,7 +125,9 @@ class Flusher:
         self._expiry_due = 0.0
         self._everything_now = False
         self._probes = False
-        self._losses = Losses(queue, clock, settings.gap_ttl_s, settings.labels, say=say)
+        self._losses = Losses(
+            queue, clock, settings.gap_ttl_s, settings.labels, say=say, shield=settings.shield
+        )
 
     @property
     def delivered_total(self) -> int:

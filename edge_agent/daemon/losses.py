@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge_agent.clock import Clock
@@ -28,6 +28,7 @@ class Losses:
         labels: Mapping[str, Any],
         *,
         say: Say,
+        shield: Callable[[SensorReading], SensorReading] = lambda reading: reading,
     ) -> None:
         """Begin with what the queue has lost since it was opened.
 
@@ -37,12 +38,14 @@ class Losses:
             ttl_s: how long a gap reading keeps.
             labels: go into its metadata.
             say: where it is told.
+            shield: makes of a reading what may be stored.
         """
         self._queue = queue
         self._clock = clock
         self._ttl_s = ttl_s
         self._labels = labels
         self._say = say
+        self._shield = shield
         self._told = self._counts()
         self._due = dict.fromkeys(self._told, 0.0)
         self._disk_low = False
@@ -93,4 +96,4 @@ class Losses:
         reading = SensorReading(
             GAP_READING, self._clock.wall(), gap.items, "count", {**self._labels, **told, **clock}
         )
-        return Submission(reading.to_dict(), Priority.LOGS, self._ttl_s)
+        return Submission(self._shield(reading).to_dict(), Priority.LOGS, self._ttl_s)

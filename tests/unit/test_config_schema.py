@@ -35,6 +35,8 @@ ACCEPTED = [
     "sensors: [{name: a, type: ads1115, rate: 8, channels: {a0: {gain: 6.144, valid: }}}]\n",
     "sensors: [{name: a, type: ads1115, channels: {a0: {unit: percent, name: soil}, a3: }}]\n",
     "sensors: [{name: a, type: system, interval: 5s, metadata: {zone: 1}, disk: }]\n",
+    "privacy: {drop: [unit, metadata.a.b], hash: [value], round: {metadata.lat: 2}}\n",
+    "privacy: {drop: ['${F}'], round: {value: -1, metadata.b: }, key_file: /k}\n",
 ]
 REFUSED = [
     "devices: {}\n",
@@ -60,6 +62,14 @@ REFUSED = [
     "sensors: [{name: a, type: ads1115, channels: {a0: {gain: true}}}]\n",
     "sensors: [{name: a, type: ads1115, channels: {a0: {rate: 8}}}]\n",
     "sensors: [{name: a, type: ads1115, rate: 100}]\n",
+    "privacy: {drop: metadata.a}\n",
+    "privacy: {drop: [value]}\n",
+    "privacy: {drop: [metadata.clock]}\n",
+    "privacy: {drop: [metadata]}\n",
+    "privacy: {hash: [unit]}\n",
+    "privacy: {hash: [operator]}\n",
+    "privacy: {round: {metadata.lat: 16}}\n",
+    "privacy: {round: {lat: 2}}\n",
 ]
 
 
@@ -109,7 +119,7 @@ def test_schema_accepts_what_the_checker_accepts(
 ):
     """Else an editor underlines what is right."""
     file = _written(tmp_path, text)
-    load(file, {"T": "20s", "A": "none"})
+    load(file, {"T": "20s", "A": "none", "F": "unit"})
     validator.validate(document.read(file).data)
 
 

@@ -250,14 +250,14 @@ def test_export_move_deletes_nothing_that_cannot_be_read_back(
 ) -> None:
     """A stick that takes everything and keeps something else."""
     fill(queue, 50)
-    sync = export._sync_directory
+    sync = export.sync_directory
 
     def forgetful(directory: Path) -> None:
         sync(directory)
         file = tmp_path / name
         file.write_bytes(damage(file.read_bytes()))
 
-    monkeypatch.setattr(export, "_sync_directory", forgetful)
+    monkeypatch.setattr(export, "sync_directory", forgetful)
     with pytest.raises(StoreError, match="nothing was deleted from the queue"):
         queue.export(tmp_path / name, move=True)
 

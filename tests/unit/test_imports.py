@@ -21,6 +21,7 @@ VOCABULARY = {
     "errors": set(),
     "clock": set(),
     "events": set(),
+    "files": set(),
     "kinds": set(),
     "options": {"kinds"},
 }

@@ -12,6 +12,7 @@ from fakes.told import Told
 from edge_agent.cloud_sync import CloudSyncQueue, Priority
 from edge_agent.daemon.losses import Losses
 from edge_agent.daemon.pending import Pending
+from edge_agent.processing.privacy import Shield
 from edge_agent.types import SensorReading, Submission
 
 FREE = 1 << 40
@@ -46,6 +47,20 @@ def queue(tmp_path: Path, clock: FakeClock, disk: FakeDisk) -> Iterator[CloudSyn
 @pytest.fixture
 def told() -> Told:
     return Told()
+
+
+def test_losses_gap_reading_goes_through_the_shield(
+    queue: CloudSyncQueue, clock: FakeClock, told: Told
+) -> None:
+    """Labels are in it, and a label may be what is to be dropped."""
+    with queue._store.write() as db:
+        db.execute("INSERT INTO gaps VALUES ('temp.a', 'shed', 7, 10.0, 20.0)")
+    shield = Shield(drop=["metadata.operator"]).apply
+    losses = Losses(queue, clock, 3_600, {"operator": "ann"}, say=told, shield=shield)
+    queue.upkeep()
+    losses.tell(clock.monotonic())
+    (item,) = queue.dequeue()
+    assert "operator" not in item.payload["metadata"]
 
 
 def test_losses_low_disk_is_said_once_and_its_end_too(
