@@ -23,94 +23,71 @@ def test_privacy_is_taken_as_it_is_written(load_text: Callable[..., Loaded]) -> 
     )
 
 
+DROPPED = "dropped is unit or metadata.NAME"
+HASHED = "hashed is value or metadata.NAME"
 BROKEN = {
     "fields that are none": (
-        (
-            "privacy:\n  drop: [metdata.x, operator, 5, metadata, metadata.]\n  hash: [unti]\n"
-            "  round: {metdata.lat: 2}\n"
-        ),
-        [
-            (
-                "2:10: privacy.drop[0]: 'metdata.x' is no field (did you mean 'metadata.x'?); "
-                "what can be dropped is unit or metadata.NAME"
-            ),
-            (
-                "2:21: privacy.drop[1]: 'operator' is no field (did you mean 'metadata.operator'?); "
-                "what can be dropped is unit or metadata.NAME"
-            ),
-            "2:31: privacy.drop[2]: 5 is no text; put it in quotes if it is meant as one",
-            (
-                "2:34: privacy.drop[3]: 'metadata' is no field; "
-                "what can be dropped is unit or metadata.NAME"
-            ),
-            (
-                "2:44: privacy.drop[4]: 'metadata.' is no field; "
-                "what can be dropped is unit or metadata.NAME"
-            ),
-            (
-                "3:10: privacy.hash[0]: 'unti' is no field (did you mean 'unit'?); "
-                "what can be hashed is value or metadata.NAME"
-            ),
-            (
-                "4:24: privacy.round.metdata.lat: 'metdata.lat' is no field "
-                "(did you mean 'metadata.lat'?); what can be rounded is value or metadata.NAME"
-            ),
-        ],
+        """\
+privacy:
+  drop: [metdata.x, operator, 5, metadata, metadata.]
+  hash: [unti]
+  round: {metdata.lat: 2}
+""",
+        f"""\
+2:10: privacy.drop[0]: 'metdata.x' is no field (did you mean 'metadata.x'?); what can be {DROPPED}
+2:21: privacy.drop[1]: 'operator' is no field (did you mean 'metadata.operator'?); what can be \
+{DROPPED}
+2:31: privacy.drop[2]: 5 is no text; put it in quotes if it is meant as one
+2:34: privacy.drop[3]: 'metadata' is no field; what can be {DROPPED}
+2:44: privacy.drop[4]: 'metadata.' is no field; what can be {DROPPED}
+3:10: privacy.hash[0]: 'unti' is no field (did you mean 'unit'?); what can be {HASHED}
+4:24: privacy.round.metdata.lat: 'metdata.lat' is no field (did you mean 'metadata.lat'?); \
+what can be rounded is value or metadata.NAME
+""",
     ),
     "fields that a server needs": (
-        (
-            "privacy:\n  drop: [sensor_name, timestamp, value, metadata.clock]\n  hash: [timestamp]\n"
-            "  round: {unit: 1}\n"
-        ),
-        [
-            (
-                "2:10: privacy.drop[0]: 'sensor_name' cannot be dropped; "
-                "what can is unit or metadata.NAME"
-            ),
-            (
-                "2:23: privacy.drop[1]: 'timestamp' cannot be dropped; "
-                "what can is unit or metadata.NAME"
-            ),
-            "2:34: privacy.drop[2]: 'value' cannot be dropped; what can is unit or metadata.NAME",
-            (
-                "2:41: privacy.drop[3]: 'metadata.clock' cannot be dropped; "
-                "what can is unit or metadata.NAME"
-            ),
-            (
-                "3:10: privacy.hash[0]: 'timestamp' cannot be hashed; "
-                "what can is value or metadata.NAME"
-            ),
-            (
-                "4:17: privacy.round.unit: 'unit' cannot be rounded; "
-                "what can is value or metadata.NAME"
-            ),
-        ],
+        """\
+privacy:
+  drop: [sensor_name, timestamp, value, metadata.clock]
+  hash: [timestamp]
+  round: {unit: 1}
+""",
+        """\
+2:10: privacy.drop[0]: 'sensor_name' cannot be dropped; what can is unit or metadata.NAME
+2:23: privacy.drop[1]: 'timestamp' cannot be dropped; what can is unit or metadata.NAME
+2:34: privacy.drop[2]: 'value' cannot be dropped; what can is unit or metadata.NAME
+2:41: privacy.drop[3]: 'metadata.clock' cannot be dropped; what can is unit or metadata.NAME
+3:10: privacy.hash[0]: 'timestamp' cannot be hashed; what can is value or metadata.NAME
+4:17: privacy.round.unit: 'unit' cannot be rounded; what can is value or metadata.NAME
+""",
     ),
     "wrong shapes": (
-        (
-            "privacy:\n  drop: metadata.a\n  hash: {metadata.a: 1}\n  round: [metadata.a]\n"
-            "  key_file: s3cret\n"
-        ),
-        [
-            "2:9: privacy.drop: is no list; write it like [metadata.operator]",
-            "3:9: privacy.hash: is no list; write it like [metadata.operator]",
-            "4:10: privacy.round: is no mapping; write it like {metadata.lat: 2}",
-            (
-                "5:13: privacy.key_file: is not an absolute path; the secret itself belongs into that "
-                "file"
-            ),
-        ],
+        """\
+privacy:
+  drop: metadata.a
+  hash: {metadata.a: 1}
+  round: [metadata.a]
+  key_file: s3cret
+""",
+        """\
+2:9: privacy.drop: is no list; write it like [metadata.operator]
+3:9: privacy.hash: is no list; write it like [metadata.operator]
+4:10: privacy.round: is no mapping; write it like {metadata.lat: 2}
+5:13: privacy.key_file: is not an absolute path; the secret itself belongs into that file
+""",
     ),
     "one field, two fates": (
-        (
-            "privacy:\n  drop: [metadata.a, metadata.ab, metadata.a]\n  hash: [metadata.a.b]\n"
-            "  round: {metadata.ab: 2}\n"
-        ),
-        [
-            "2:9: privacy.drop: names metadata.a, but drop names metadata.a; keep one",
-            "3:9: privacy.hash: names metadata.a.b, but drop names metadata.a; keep one",
-            "4:10: privacy.round: names metadata.ab, but drop names metadata.ab; keep one",
-        ],
+        """\
+privacy:
+  drop: [metadata.a, metadata.ab, metadata.a]
+  hash: [metadata.a.b]
+  round: {metadata.ab: 2}
+""",
+        """\
+2:9: privacy.drop: names metadata.a, but drop names metadata.a; keep one
+3:9: privacy.hash: names metadata.a.b, but drop names metadata.a; keep one
+4:10: privacy.round: names metadata.ab, but drop names metadata.ab; keep one
+""",
     ),
 }
 
@@ -127,7 +104,7 @@ def test_privacy_shows_no_value_of_the_environment(problems: Callable[..., list[
 
 @pytest.mark.parametrize(("text", "expected"), BROKEN.values(), ids=BROKEN)
 def test_privacy_with_mistakes_names_each_with_its_place(
-    problems: Callable[..., list[str]], text: str, expected: list[str]
+    problems: Callable[..., list[str]], text: str, expected: str
 ) -> None:
-    """All at once; what is right alone and does not fit is told when the rest is right."""
-    assert problems(text) == [f"agent.yaml:{line}" for line in expected]
+    """All at once, each at its line."""
+    assert problems(text) == [f"agent.yaml:{line}" for line in expected.splitlines()]
