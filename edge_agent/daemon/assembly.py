@@ -20,6 +20,7 @@ from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.readers import Readers
 from edge_agent.daemon.schedule import Slot
 from edge_agent.processing.pipeline import ChannelPlan, SensorPlan
+from edge_agent.processing.privacy import Shield
 from edge_agent.sensors import i2c, registry
 from edge_agent.sensors.base import Surroundings
 from edge_agent.types import NEVER_S, Priority
@@ -50,6 +51,7 @@ def make_poller(
     *,
     say: Say,
     committed: Callable[[], None],
+    shield: Shield,
 ) -> Poller:
     """The poller with its sensors, each built but untouched."""
     pending = Pending(
@@ -59,7 +61,15 @@ def make_poller(
     surroundings = Surroundings(bus=buses, monotonic=clock.monotonic, announce=readers.announce)
     labels = config.device.labels
     slots = [_slot(sensor, labels, surroundings) for sensor in config.sensors]
-    intake = Intake(slots, pending, clock, ttl_s=time_to_live(config), labels=labels, say=say)
+    intake = Intake(
+        slots,
+        pending,
+        clock,
+        ttl_s=time_to_live(config),
+        labels=labels,
+        say=say,
+        shield=shield.apply,
+    )
     return Poller(slots, readers, intake, queue, clock, say=say, let_go=buses.close)
 
 
@@ -70,6 +80,7 @@ def make_flusher(
     clock: Clock,
     *,
     say: Say,
+    shield: Shield,
     draw: Callable[[], float] = random.random,
 ) -> Flusher:
     """The flusher, with a way to the server that nobody has tried yet."""
@@ -85,6 +96,7 @@ def make_flusher(
         monthly=Allowance(upload.quota.monthly.messages, upload.quota.monthly.bytes),
         gap_ttl_s=time_to_live(config)[Priority.LOGS],
         labels=config.device.labels,
+        shield=shield.apply,
     )
     return Flusher(queue, uploader, settings, link, clock, say=say)
 

@@ -11,9 +11,11 @@ from edge_agent.daemon import assembly
 from edge_agent.daemon.flusher import Flusher
 from edge_agent.daemon.journal import Say
 from edge_agent.daemon.poller import Poller
+from edge_agent.daemon.privacy_key import make_shield
 from edge_agent.daemon.readers import BusReaders
 from edge_agent.daemon.routes import RouteListener
 from edge_agent.daemon.worker import Worker
+from edge_agent.processing.privacy import Shield
 
 #: What a step may take before its thread counts as stuck; the flusher's has a request's own
 #: time-outs besides.
@@ -49,8 +51,9 @@ class Crew:
         self._clock = clock
         self._environ = environ
         self._say = say
-        self.flusher, self._flushing = self._new_flusher(config)
-        self.poller, self._polling = self._new_poller(config)
+        shield = make_shield(config, clock, say=say)
+        self.flusher, self._flushing = self._new_flusher(config, shield)
+        self.poller, self._polling = self._new_poller(config, shield)
         #: a former flusher that is still at its last request, and its thread
         self._retiring: tuple[Flusher, Worker] | None = None
         self._routes = RouteListener(self._link_returned)
@@ -86,8 +89,9 @@ class Crew:
         Raises:
             UploaderError: the endpoint or the key cannot be used; nothing has changed.
         """
-        flusher, flushing = self._new_flusher(config)
-        poller, polling = self._new_poller(config)
+        shield = make_shield(config, self._clock, say=self._say)
+        flusher, flushing = self._new_flusher(config, shield)
+        poller, polling = self._new_poller(config, shield)
         self._polling.stop(self.poller.finish)
         # A poller that is stuck commits what it holds by itself, if it ever can.
         if self._polling.join(POLLER_ENDS_S):
@@ -129,13 +133,15 @@ class Crew:
         self.flusher.link_returned()
         self._flushing.wake()
 
-    def _new_flusher(self, config: Config) -> tuple[Flusher, Worker]:
+    def _new_flusher(self, config: Config, shield: Shield) -> tuple[Flusher, Worker]:
         uploader = assembly.make_uploader(config, self._clock, self._environ)
-        flusher = assembly.make_flusher(config, self._queue, uploader, self._clock, say=self._say)
+        flusher = assembly.make_flusher(
+            config, self._queue, uploader, self._clock, say=self._say, shield=shield
+        )
         patience_s = PATIENCE_S + config.upload.connect_timeout_s + config.upload.timeout_s
         return flusher, Worker("flusher", flusher.step, self._clock, patience_s=patience_s)
 
-    def _new_poller(self, config: Config) -> tuple[Poller, Worker]:
+    def _new_poller(self, config: Config, shield: Shield) -> tuple[Poller, Worker]:
         readers = BusReaders(self._clock, self.wake_poller)
         poller = assembly.make_poller(
             config,
@@ -144,5 +150,6 @@ class Crew:
             self._clock,
             say=self._say,
             committed=self._wake_flusher,
+            shield=shield,
         )
         return poller, Worker("poller", poller.step, self._clock, patience_s=PATIENCE_S)

@@ -29,10 +29,13 @@ _AGAIN_S = 60.0
 
 
 def make_shield(config: Config, clock: Clock, *, say: Say) -> Shield:
-    """What the configuration wants kept from the disk; touches no key before it is needed."""
+    """What the configuration wants kept from the disk; a key that is missing is told here."""
     privacy = config.privacy
     path = Path(privacy.key_file or Path(config.queue.path).with_name("privacy.key"))
     key = KeyFile(path, clock, generate=not privacy.key_file, say=say)
+    if privacy.hash:
+        # Not only when the first reading wants it, maybe in the middle of a transaction.
+        key()
     return Shield(drop=privacy.drop, hashed=privacy.hash, rounded=privacy.round, key=key)
 
 

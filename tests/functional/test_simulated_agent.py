@@ -17,6 +17,7 @@ from fakes.told import Told
 
 from edge_agent.config import model
 from edge_agent.daemon import assembly
+from edge_agent.daemon.privacy_key import make_shield
 from edge_agent.daemon.readers import InlineReaders
 from edge_agent.sensors.simulated import SimulatedOptions
 from edge_agent.types import Priority, SensorReading
@@ -77,8 +78,15 @@ class Agent:
         self.told = Told()
         self.queue = assembly.open_queue(config, clock)
         self.queue.release_retries()
+        shield = make_shield(config, clock, say=self.told)
         self.poller = assembly.make_poller(
-            config, self.queue, InlineReaders(clock), clock, say=self.told, committed=lambda: None
+            config,
+            self.queue,
+            InlineReaders(clock),
+            clock,
+            say=self.told,
+            committed=lambda: None,
+            shield=shield,
         )
         self.flusher = assembly.make_flusher(
             config,
@@ -86,6 +94,7 @@ class Agent:
             network.server,
             clock,
             say=self.told,
+            shield=shield,
             draw=random.Random(seed).random,
         )
 
