@@ -78,6 +78,7 @@ def option(
     *,
     help: str,  # noqa: A002  # the word every option parser uses for it
     fresh: Callable[[], Any] | None = None,
+    key: str = "",
 ) -> Any:
     """Declare one setting as a dataclass field.
 
@@ -86,8 +87,9 @@ def option(
         default: the value when it is not written, as ``kind.parse`` would return it.
         help: one sentence: what it does, and when to change it.
         fresh: makes the default anew each time, for defaults that can change (a dict).
+        key: what people write, where it is not the field's name without its unit.
     """
-    metadata = {_KEY: (kind, help)}
+    metadata = {_KEY: (kind, help, key)}
     shown = not kind.secret
     if fresh is not None:
         return dataclasses.field(default_factory=fresh, metadata=metadata, repr=shown)
@@ -102,11 +104,12 @@ def options_of(section: type) -> Sequence[Option]:
 
 
 def _declared(field: dataclasses.Field[Any]) -> Option:
-    kind, meaning = field.metadata[_KEY]
+    kind, meaning, key = field.metadata[_KEY]
     default = field.default
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
     elif default is dataclasses.MISSING:
         default = Required
     # The unit stands in the written value, so not in the written key.
-    return Option(field.name, field.name.removesuffix(kind.suffix), kind, default, meaning)
+    key = key or field.name.removesuffix(kind.suffix)
+    return Option(field.name, key, kind, default, meaning)

@@ -7,26 +7,22 @@ the written keys do not: there the value has one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from edge_agent.config.channels import Sensor
 from edge_agent.config.privacy import Privacy
 from edge_agent.config.secret_kinds import Headers, Secret, SecretFile, Url
-from edge_agent.config.shape import Items, Named, Section
-from edge_agent.kinds import Choice, Duration, Flag, Labels, Number, Size, Text, Whole
+from edge_agent.config.shape import Items, Section
+from edge_agent.kinds import Choice, Duration, Flag, Labels, Size, Text, Whole
 from edge_agent.options import Conflict, option
 from edge_agent.types import Priority
 
 _MIN_S = 60
 _HOUR_S = 3600
 _DAY_S = 86_400
-_NAME = Text(
-    r"(?!agent\.)[A-Za-z0-9][A-Za-z0-9_.-]{0,99}",
-    "a name of at most 100 letters, digits, '.', '_' and '-', the first a letter or digit "
-    "(agent. is how the agent's own names begin)",
-)
 _PATH = Text(r"/[^\x00]*", "an absolute path")
 _TTL = Duration(least=1, most=3650 * _DAY_S)
 _MESSAGES = Whole(1, 10**12)
@@ -252,74 +248,6 @@ class Defaults:
     """What a sensor takes where it says nothing itself."""
 
     interval_s: float = option(Duration(0.1, _DAY_S), 30.0, help="How often a sensor is read.")
-
-
-@dataclasses.dataclass(frozen=True)
-class Valid:
-    """What a sensor can truly say: a value outside is a fault and is never sent as a value."""
-
-    min: float | None = option(Number(), None, help="The least believable value.")
-    max: float | None = option(Number(), None, help="The greatest believable value.")
-
-    def conflicts(self) -> Iterator[Conflict]:
-        """A range has room in it."""
-        if self.min is not None and self.max is not None and self.min >= self.max:
-            yield ("min", "max"), f"is {self.min:g}, which is not below max, {self.max:g}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Channel:
-    """One quantity of a sensor that measures several."""
-
-    name: str | None = option(
-        _NAME, None, help="Its public name, in place of the sensor's name and the channel's."
-    )
-    valid: Valid = option(
-        Section(Valid), Valid(), help="A value outside is a fault, and not sent as a value."
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class SensorCommon:
-    """What every sensor has, whatever its type; the driver's own options stand beside it."""
-
-    name: str = option(_NAME, help="Its public name, the sensor_name on the wire.")
-    type: str = option(Text(), help="Which driver reads it.")
-    interval_s: float | None = option(
-        Duration(0.1, _DAY_S), None, help="How often it is read; defaults.interval if absent."
-    )
-    metadata: dict[str, Any] = option(
-        Labels(), help="Goes into the metadata of its readings.", fresh=dict
-    )
-    channels: dict[str, Channel] = option(
-        Named(Section(Channel)),
-        help="Settings of single channels, where it measures several; all are read anyway.",
-        fresh=dict,
-    )
-    valid: Valid = option(
-        Section(Valid),
-        Valid(),
-        help="Where it measures one quantity: a value outside is a fault, and not sent as a value.",
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class Sensor:
-    """One configured sensor, ready to be built."""
-
-    name: str
-    type: str
-    interval_s: float
-    metadata: Mapping[str, Any]
-    #: by the driver's channel name, each that can be measured; ``""`` where there is just one
-    channels: Mapping[str, Channel]
-    #: an instance of the driver's ``Options``
-    options: Any
-
-    def public_name(self, channel: str) -> str:
-        """The ``sensor_name`` on the wire of one of the driver's channels."""
-        own = self.channels[channel].name
-        return own or (f"{self.name}.{channel}" if channel else self.name)
 
 
 @dataclasses.dataclass(frozen=True)

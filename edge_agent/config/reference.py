@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from edge_agent.config.model import Config, SensorCommon
+from edge_agent.config.channels import SensorCommon, Shaping
+from edge_agent.config.model import Config
 from edge_agent.config.sensors import REGISTRY, Drivers, sections_of
-from edge_agent.config.shape import Named, Section
+from edge_agent.config.shape import Named, Section, inside
 from edge_agent.options import Option, Required, options_of
 
 _INTRODUCTION = """\
@@ -31,27 +32,40 @@ def markdown(drivers: Drivers = REGISTRY) -> str:
         lines += [f"## {section.key}", "", section.help, ""]
         if isinstance(section.kind, Section):
             lines += [*table(section.kind.of, f"{section.key}."), ""]
-    lines += [*table(SensorCommon, "sensors[]."), ""]
+    # The same may be written for a sensor and for each of its channels; it is explained once.
+    places = {
+        found[1]: f"sensors[].{option.key}"
+        for option in options_of(Shaping)
+        if (found := inside(option.kind))
+    }
+    lines += [*table(SensorCommon, "sensors[].", places), ""]
     for name in drivers.type_names():
         lines += [f"### type: {name}", ""]
-        lines += [*table(sections_of(drivers.find(name))[1], "sensors[]."), ""]
+        lines += [*table(sections_of(drivers.find(name))[1], "sensors[].", places), ""]
     return "\n".join(lines)
 
 
-def table(section: type, prefix: str = "") -> list[str]:
-    """The settings that a dataclass declares, as a Markdown table."""
-    return [*_HEAD, *_rows(options_of(section), prefix)]
+def table(section: type, prefix: str = "", places: Mapping[type, str] | None = None) -> list[str]:
+    """The settings that a dataclass declares, as a Markdown table.
+
+    Args:
+        section: the dataclass.
+        prefix: what leads to its keys.
+        places: sections that are explained in one place alone, each with the key of that.
+    """
+    return [*_HEAD, *_rows(options_of(section), prefix, places or {})]
 
 
-def _rows(options: Iterable[Option], prefix: str) -> Iterator[str]:
+def _rows(options: Iterable[Option], prefix: str, places: Mapping[type, str]) -> Iterator[str]:
     """A table row for each setting; a section is followed by the rows of its own."""
     for option in options:
         kind, key = option.kind, f"{prefix}{option.key}"
-        yield _row(key, kind.noun, kind.limits(), _default(option), option.help)
-        if isinstance(kind, Section):
-            yield from _rows(options_of(kind.of), f"{key}.")
-        elif isinstance(kind, Named):
-            yield from _rows(options_of(kind.section.of), f"{key}.NAME.")
+        steps, section = inside(kind) or ("", None)
+        place = key if section is None else places.get(section, key)
+        meaning = option.help if place == key else f"As `{place}`."
+        yield _row(key, kind.noun, kind.limits(), _default(option), meaning)
+        if section and place == key:
+            yield from _rows(options_of(section), f"{key}{steps}", places)
 
 
 def _row(key: str, noun: str, limits: str, default: str, meaning: str) -> str:
@@ -63,6 +77,6 @@ def _row(key: str, noun: str, limits: str, default: str, meaning: str) -> str:
 def _default(option: Option) -> str:
     if option.default is Required:
         return "required"
-    if option.default in (None, "") or isinstance(option.kind, Section | Named):
+    if option.default in (None, "", ()) or isinstance(option.kind, Section | Named):
         return ""
     return f"`{option.kind.write(option.default)}`"

@@ -6,10 +6,11 @@ durations and sizes, what does not fit together, and the environment are beyond 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edge_agent.config.model import Config, SensorCommon
+from edge_agent.config.channels import SensorCommon, Shaping
+from edge_agent.config.model import Config
 from edge_agent.config.sensors import REGISTRY, Drivers, sections_of
 from edge_agent.config.shape import Section, properties
 from edge_agent.options import Option, options_of
@@ -28,6 +29,7 @@ def json_schema(drivers: Drivers = REGISTRY) -> dict[str, Any]:
     Args:
         drivers: where sensor types come from.
     """
+    shared = properties(options_of(Shaping))["properties"]
     whole = Section(Config).schema()
     whole["properties"]["sensors"]["anyOf"] = [
         {"type": "array", "items": {"$ref": "#/$defs/sensor"}},
@@ -37,8 +39,22 @@ def json_schema(drivers: Drivers = REGISTRY) -> dict[str, Any]:
         "$schema": _DIALECT,
         "title": "Pyvorin edge agent",
         **whole,
-        "$defs": {"environment": _ENVIRONMENT, "sensor": _sensor(drivers)},
+        "$defs": {
+            "environment": _ENVIRONMENT,
+            **shared,
+            "sensor": _referring(_sensor(drivers), shared),
+        },
     }
+
+
+def _referring(schema: Any, shared: Mapping[str, Any]) -> Any:
+    """The schema, with a reference in place of each part that is one of those shared."""
+    for name, part in shared.items():
+        if schema == part:
+            return {"$ref": f"#/$defs/{name}"}
+    if isinstance(schema, dict):
+        return {key: _referring(inner, shared) for key, inner in schema.items()}
+    return [_referring(inner, shared) for inner in schema] if isinstance(schema, list) else schema
 
 
 def _sensor(drivers: Drivers) -> dict[str, Any]:

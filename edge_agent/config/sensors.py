@@ -8,12 +8,12 @@ from typing import Any
 
 import voluptuous as vol
 
+from edge_agent.config.channels import Channel, Sensor, SensorCommon, Shaping
 from edge_agent.config.findings import Findings
-from edge_agent.config.model import Channel, Sensor, SensorCommon, Valid
 from edge_agent.config.places import Path
 from edge_agent.config.shape import Named, Section, UnknownKey, assemble, did_you_mean
 from edge_agent.errors import ConfigError
-from edge_agent.options import option
+from edge_agent.options import option, options_of
 from edge_agent.sensors import base, registry
 
 
@@ -165,14 +165,13 @@ def _channels(common: SensorCommon, names: Sequence[str]) -> dict[str, Channel]:
     Raises:
         voluptuous.MultipleInvalid: settings for channels that there are not.
     """
+    direct = {o.key: (o.name, getattr(common, o.name), o.default) for o in options_of(Shaping)}
     if list(names) == [""]:
         _refuse(common.channels, "channels", "is for sensors of several channels; this has one")
-        return {"": Channel(valid=common.valid)}
-    _refuse(
-        common.valid != Valid(),
-        "valid",
-        f"is for sensors of one channel; here it belongs under channels: {', '.join(names)}",
-    )
+        return {"": Channel(**{name: value for name, value, _ in direct.values()})}
+    belongs = f"is for sensors of one channel; here it belongs under channels: {', '.join(names)}"
+    for key, (_, value, default) in direct.items():
+        _refuse(value != default, key, belongs)
     unknown: list[vol.Invalid] = [
         UnknownKey(f"is unknown{did_you_mean(name, names)}", ["channels", name])
         for name in common.channels

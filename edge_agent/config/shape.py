@@ -15,6 +15,7 @@ import voluptuous as vol
 
 from edge_agent.kinds import Kind
 from edge_agent.options import Conflict, Option, Required, options_of
+from edge_agent.processing.kinds import Several
 
 
 class UnknownKey(vol.Invalid):
@@ -53,6 +54,79 @@ class Section(Kind):
 
 
 @dataclasses.dataclass(frozen=True)
+class Brief(Section):
+    """A section that one value may stand for: that of its key ``short``.
+
+    Where it has no other key, nothing but that value is written.
+    """
+
+    short: str = ""
+
+    @property
+    def noun(self) -> str:  # type: ignore[override]  # as in Section
+        """With that of the value."""
+        return self._value.noun + ("" if self.is_value else ", or a mapping")
+
+    @property
+    def is_value(self) -> bool:
+        """Whether nothing but the value may be written."""
+        return len(options_of(self.of)) == 1
+
+    def limits(self) -> str:
+        """Those of the value."""
+        return self._value.limits()
+
+    def parse(self, written: Any) -> Any:
+        """The dataclass; what is wrong with a value is said of the section."""
+        if isinstance(written, dict) and not self.is_value:
+            return super().parse(written)
+        try:
+            return super().parse({self.short: written})
+        except vol.MultipleInvalid as invalid:
+            for error in invalid.errors:
+                error.path[:] = error.path[1:]
+            raise
+
+    def schema(self) -> dict[str, Any]:
+        """Of the value, or an object."""
+        ways = or_empty(self._value)["anyOf"]
+        return {"anyOf": ways if self.is_value else [*ways, super().schema()]}
+
+    @property
+    def _value(self) -> Kind:
+        return next(option.kind for option in options_of(self.of) if option.key == self.short)
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf(Section):
+    """A mapping of a single key; it means what is written there."""
+
+    noun: str = "a mapping"
+    #: how one is written
+    example: str = ""
+
+    def parse(self, written: Any) -> Any:
+        """What the one key's kind makes of its value."""
+        if not isinstance(written, dict):
+            raise ValueError(f"is not {self.noun}; write it like {self.example}")
+        if len(written) != 1:
+            raise ValueError(
+                f"has {len(written)} keys; {self.noun} has one, as in {self.example}, "
+                "and the next begins with '- '"
+            )
+        built = super().parse(written)
+        chosen = [getattr(built, option.name) for option in options_of(self.of)]
+        for value in chosen:
+            if value is not None:
+                return value
+        raise vol.Invalid("is empty; say what it is to do", list(written))
+
+    def schema(self) -> dict[str, Any]:
+        """An object of one of the declared properties."""
+        return super().schema() | {"minProperties": 1, "maxProperties": 1}
+
+
+@dataclasses.dataclass(frozen=True)
 class Named(Kind):
     """A mapping of names that people choose to sections of one kind."""
 
@@ -68,7 +142,7 @@ class Named(Kind):
         return {"type": "object", "additionalProperties": or_empty(self.section)}
 
     def _one(self, written: Any) -> Any:
-        return _said(self.section.parse, {} if written is None else written)
+        return _said(self.section, {} if written is None else written)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +209,22 @@ def or_empty(kind: Kind) -> dict[str, Any]:
     """The JSON Schema of a setting: of its kind, or empty, or a text from the environment."""
     schema = kind.schema()
     ways = [*schema.get("anyOf", [schema]), {"type": "null"}]
+    if isinstance(kind, Several):
+        ways[0] = ways[0] | {"items": or_empty(kind.of)}
     if any(way.get("type") == "string" or "enum" in way for way in ways):
         ways.append({"$ref": "#/$defs/environment"})
     return {"anyOf": ways}
+
+
+def inside(kind: Kind) -> tuple[str, type] | None:
+    """What leads to the keys that stand in a setting, and the dataclass that declares them."""
+    if isinstance(kind, Several) and (found := inside(kind.of)):
+        return f"[]{found[0]}", found[1]
+    if isinstance(kind, Named):
+        return ".NAME.", kind.section.of
+    if isinstance(kind, Section) and not (isinstance(kind, Brief) and kind.is_value):
+        return ".", kind.of
+    return None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -161,19 +248,36 @@ def _kept(option: Option, right: dict[str, Any]) -> Callable[[Any], None]:
 
     def kept(written: Any) -> None:
         if written is not None:
-            right[option.key] = _said(option.kind.parse, written)
+            right[option.key] = _said(option.kind, written)
         elif option.default is Required:
             raise vol.Invalid("is empty, and has no default")
 
     return kept
 
 
-def _said(parse: Callable[[Any], Any], written: Any) -> Any:
+def _said(kind: Kind, written: Any) -> Any:
     """What a kind makes of it; voluptuous would put a sentence of its own in place of its error."""
     try:
-        return parse(written)
+        return _each(kind, written) if isinstance(kind, Several) else kind.parse(written)
     except ValueError as error:
         raise vol.Invalid(str(error)) from None
+
+
+def _each(kind: Several, written: Any) -> tuple[Any, ...]:
+    """What a list's kind makes of each item, or every error of every item, with its path."""
+    items = kind.items(written)
+    right: list[Any] = []
+    errors: list[vol.Invalid] = []
+    for index, item in enumerate(items):
+        try:
+            right.append(_said(kind.of, item))
+        except vol.Invalid as invalid:
+            # One that stands alone has no place in a list.
+            invalid.prepend([index] if items is written else [])
+            errors.extend(getattr(invalid, "errors", [invalid]))
+    if errors:
+        raise vol.MultipleInvalid(errors)
+    return tuple(right)
 
 
 def _built(section: type, values: Mapping[str, Any]) -> Any:

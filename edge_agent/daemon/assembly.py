@@ -9,6 +9,7 @@ from pathlib import Path
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.config import model
+from edge_agent.config.channels import Sensor
 from edge_agent.daemon.flusher import Flusher, FlushSettings, Uploader
 from edge_agent.daemon.identity import device_id
 from edge_agent.daemon.intake import Intake
@@ -19,7 +20,8 @@ from edge_agent.daemon.poller import Poller
 from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.readers import Readers
 from edge_agent.daemon.schedule import Slot
-from edge_agent.processing.pipeline import ChannelPlan, SensorPlan
+from edge_agent.processing.channel import ChannelPlan
+from edge_agent.processing.pipeline import SensorPlan
 from edge_agent.processing.privacy import Shield
 from edge_agent.sensors import i2c, registry
 from edge_agent.sensors.base import Surroundings
@@ -149,10 +151,18 @@ def runtime_directory(queue_path: Path, environ: Mapping[str, str]) -> Path:
     return Path("/run/pyvorin") if installed else queue_path.parent
 
 
-def _slot(sensor: model.Sensor, labels: Mapping[str, object], surroundings: Surroundings) -> Slot:
+def _slot(sensor: Sensor, labels: Mapping[str, object], surroundings: Surroundings) -> Slot:
     """One configured sensor, built."""
     channels = {
-        name: ChannelPlan(sensor.public_name(name), channel.valid.min, channel.valid.max)
+        name: ChannelPlan(
+            sensor.public_name(name),
+            channel.filters,
+            channel.valid,
+            channel.report,
+            channel.alarms,
+            channel.anomaly,
+            sensor.interval_s,
+        )
         for name, channel in sensor.channels.items()
     }
     plan = SensorPlan(sensor.name, channels, {**labels, **sensor.metadata})

@@ -20,8 +20,9 @@ from edge_agent.daemon.pending import Pending
 from edge_agent.daemon.schedule import Slot
 from edge_agent.errors import SensorError, StoreError
 from edge_agent.events import NOTICE, event
+from edge_agent.processing.channel import Quality, Shaped
 from edge_agent.processing.faults import REPLACED, FaultBook
-from edge_agent.processing.pipeline import Shaped, marked
+from edge_agent.processing.pipeline import marked
 from edge_agent.types import Measurement, Priority, SensorReading, Submission
 
 #: Submissions from other threads that wait at the most; the oldest give way.
@@ -63,6 +64,7 @@ class Intake:
         self._say = say
         self._shield = shield
         self._offered: deque[tuple[SensorReading, Priority]] = deque(maxlen=MOST_OFFERED)
+        self._slots = slots
         #: those whose alarms and windows the clock moves too
         self._timed = [slot for slot in slots if slot.line.is_timed]
 
@@ -82,11 +84,11 @@ class Intake:
     def measured(self, slot: Slot, measurements: Sequence[Measurement], now: float) -> None:
         """Shape and submit what a sensor measured; it is well."""
         self._look_for_another_probe(slot, measurements, now)
-        self._recall_line(slot)
+        self._recall_line(slot, now)
         synchronized = self._clock.synchronized()
         every = slot.line.take(measurements, now, synchronized=synchronized)
         # A sensor of one channel has but one name: what that says is said below.
-        if slot.plan.name not in {shaped.name for shaped in every}:
+        if slot.plan.name not in {shaped.name for shaped in every if isinstance(shaped, Quality)}:
             self._quality(slot, slot.plan.name, "", "", now)
         self._pass_on(slot, every, now)
 
@@ -111,7 +113,9 @@ class Intake:
         return min(due, self.pending.step(now))
 
     def finish(self, now: float) -> None:
-        """Commit everything."""
+        """Close what is open, and commit everything."""
+        for slot in self._slots:
+            self._pass_on(slot, slot.line.close(now), now)
         self.take_offered(now)
         self.pending.commit(now)
 
@@ -125,12 +129,11 @@ class Intake:
     def _pass_on(self, slot: Slot, every: Iterable[Shaped], now: float) -> None:
         """Submit readings, tell of faults, and keep what the line must know after a restart."""
         for shaped in every:
-            if shaped.quality:
+            if isinstance(shaped, Quality):
                 self._quality(slot, shaped.name, shaped.fault, shaped.detail, now)
-            if shaped.reading is not None:
-                slot.last[shaped.reading.sensor_name] = self._submit(
-                    shaped.reading, shaped.priority, now
-                )
+            else:
+                shown = self._submit(shaped.reading, shaped.priority, now)
+                slot.last[shown.sensor_name] = shown
         if slot.line.keeps_state:
             self.remember(f"line:{slot.plan.name}", slot.line.state(), now)
 
@@ -155,7 +158,7 @@ class Intake:
             return (self.pending.recall(slot.owner),)
         return None
 
-    def _recall_line(self, slot: Slot) -> None:
+    def _recall_line(self, slot: Slot, now: float) -> None:
         """Let a line know its alarms and what was reported last; without, if they cannot be read.
 
         The worst of that is that an alarm is told twice.
@@ -164,7 +167,8 @@ class Intake:
             return
         slot.line_restored = True
         with contextlib.suppress(StoreError):
-            slot.line.restore(self.pending.recall(f"line:{slot.plan.name}"))
+            state = self.pending.recall(f"line:{slot.plan.name}")
+            slot.line.restore(state, now, self._clock.wall())
 
     def _look_for_another_probe(
         self, slot: Slot, measurements: Iterable[Measurement], now: float

@@ -1,6 +1,6 @@
-"""From what a driver measured to what goes on the wire: names, labels, range, the clock's mark.
+"""From what a driver measured to what goes on the wire: names, labels, the clock's mark, channels.
 
-Pure functions: no clock, no state, no I/O.
+No I/O and no clock of its own: what depends on time is told what time it is.
 """
 
 from __future__ import annotations
@@ -10,19 +10,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edge_agent.types import Measurement, Priority, SensorReading
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ChannelPlan:
-    """What becomes of one channel's values."""
-
-    #: ``sensor_name`` on the wire
-    public_name: str
-    #: the least believable value, in the channel's unit; None: any
-    least: float | None = None
-    #: the greatest believable value
-    most: float | None = None
+from edge_agent.processing.channel import ChannelLine, ChannelPlan, Outgoing, Shaped
+from edge_agent.types import Measurement
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,31 +30,18 @@ class SensorPlan:
         return {self.name, *(channel.public_name for channel in self.channels.values())}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Shaped:
-    """One thing that came of a measurement: a reading, or what it says of its channel, or both."""
-
-    reading: SensorReading | None
-    #: whose quality this tells of: the channel's public name
-    name: str
-    #: one word if the value is not to be believed; then there is no reading
-    fault: str = ""
-    #: the same in a sentence
-    detail: str = ""
-    priority: Priority = Priority.TELEMETRY
-    #: whether it tells of the channel's quality at all: a window that ran out does not
-    quality: bool = True
-
-
 class SensorLine:
-    """What one sensor's measurements go through, channel by channel."""
+    """One sensor's channels at work. Not for two threads at once."""
 
     def __init__(self, plan: SensorPlan) -> None:
+        """``plan``: as configured; nothing is remembered yet."""
         self._plan = plan
+        self._lines = {name: ChannelLine(channel) for name, channel in plan.channels.items()}
+        every = self._lines.values()
         #: whether there is something to be known again after a restart
-        self.keeps_state = False
+        self.keeps_state = any(line.keeps_state for line in every)
         #: whether the clock alone can bring a reading about
-        self.is_timed = False
+        self.is_timed = any(line.is_timed for line in every)
 
     def take(
         self, measurements: Iterable[Measurement], now: float, *, synchronized: bool
@@ -77,66 +53,50 @@ class SensorLine:
             now: monotonic seconds.
             synchronized: whether the clock they were stamped by is right; if not, they say so.
         """
-        del now
-        return [_shape_one(self._plan, measured, synchronized) for measured in measurements]
+        mark = marked({}, synchronized=synchronized)
+        return [
+            shaped
+            for measured in measurements
+            for shaped in self._line(measured.channel).take(
+                measured, {**self._plan.metadata, **measured.metadata, **mark}, now - measured.age_s
+            )
+        ]
 
-    def fail(self, now: float) -> list[Shaped]:
+    def fail(self, now: float) -> list[Outgoing]:
         """The sensor measured nothing: what its channels make of that."""
-        del now
-        return []
+        return [told for line in self._lines.values() for told in line.fail(now)]
+
+    def close(self, now: float) -> list[Outgoing]:
+        """Tell what would be forgotten at a stop."""
+        return [told for line in self._lines.values() for told in line.close(now)]
 
     def due(self) -> float:
         """Monotonic seconds at which `tick` is to be called; infinity where it need not be."""
-        return float("inf")
+        return min((line.due() for line in self._lines.values()), default=math.inf)
 
-    def tick(self, now: float, wall: float, *, synchronized: bool) -> list[Shaped]:
+    def tick(self, now: float, wall: float, *, synchronized: bool) -> list[Outgoing]:
         """What the clock alone brings about: alarms and windows run out."""
-        del now, wall, synchronized
-        return []
+        mark = marked({}, synchronized=synchronized)
+        return [told for line in self._lines.values() for told in line.tick(now, wall, mark)]
 
     def state(self) -> Any:
         """What is to be known again after a restart, JSON-representable."""
-        return None
+        return {name: line.state() for name, line in self._lines.items() if line.keeps_state}
 
-    def restore(self, state: Any) -> None:
-        """Know again what `state` returned before a restart; None where nothing is known."""
+    def restore(self, state: Any, now: float, wall: float) -> None:
+        """Know again what `state` returned before a restart; what it cannot have is passed over."""
+        for name, kept in state.items() if isinstance(state, dict) else ():
+            if name in self._lines:
+                self._lines[name].restore(kept, now, wall)
+
+    def _line(self, channel: str) -> ChannelLine:
+        """The channel's; one that nobody configured gets the sensor's name before its own."""
+        if channel not in self._lines:
+            name = f"{self._plan.name}.{channel}" if channel else self._plan.name
+            self._lines[channel] = ChannelLine(ChannelPlan(name))
+        return self._lines[channel]
 
 
 def marked(metadata: Mapping[str, Any], *, synchronized: bool) -> dict[str, Any]:
     """Metadata that says so if the clock was not right (no mark: it was)."""
     return dict(metadata) if synchronized else {**metadata, "clock": "unsynced"}
-
-
-def _shape_one(plan: SensorPlan, measured: Measurement, synchronized: bool) -> Shaped:  # noqa: FBT001  # one caller
-    default = ChannelPlan(f"{plan.name}.{measured.channel}" if measured.channel else plan.name)
-    channel = plan.channels.get(measured.channel, default)
-    fault = measured.fault or _fault(channel, measured.value)
-    if fault or measured.timestamp is None:
-        detail = measured.detail or "the value is outside what was declared valid"
-        return Shaped(None, channel.public_name, fault or "no_time", detail)
-    metadata = marked({**plan.metadata, **measured.metadata}, synchronized=synchronized)
-    reading = SensorReading(
-        channel.public_name, measured.timestamp, measured.value, measured.unit, metadata
-    )
-    return Shaped(reading, channel.public_name)
-
-
-def _fault(channel: ChannelPlan, value: object) -> str:
-    """One word if this is no believable value, else nothing."""
-    if not isinstance(value, bool | int | float | str):
-        return "garbage"
-    if isinstance(value, bool | str):
-        return ""
-    if not _is_finite(value):
-        return "garbage"
-    too_low = channel.least is not None and value < channel.least
-    too_high = channel.most is not None and value > channel.most
-    return "range" if too_low or too_high else ""
-
-
-def _is_finite(number: float) -> bool:
-    """Whether it is a number that a float can hold: Python's integers go further."""
-    try:
-        return math.isfinite(number)
-    except OverflowError:
-        return False

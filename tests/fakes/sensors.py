@@ -7,7 +7,8 @@ from typing import Any
 
 from edge_agent.daemon.readers import Job, Result
 from edge_agent.daemon.schedule import Slot
-from edge_agent.processing.pipeline import ChannelPlan, SensorPlan
+from edge_agent.processing.channel import ChannelPlan
+from edge_agent.processing.pipeline import SensorPlan
 from edge_agent.sensors.base import Sensor
 from edge_agent.types import Measurement
 

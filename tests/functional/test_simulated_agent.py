@@ -16,9 +16,11 @@ from fakes.server import DOWN, FakeServer, lose_answer, take
 from fakes.told import Told
 
 from edge_agent.config import model
+from edge_agent.config.channels import Channel, Sensor
 from edge_agent.daemon import assembly
 from edge_agent.daemon.privacy_key import make_shield
 from edge_agent.daemon.readers import InlineReaders
+from edge_agent.processing.valid import Valid
 from edge_agent.sensors.simulated import SimulatedOptions
 from edge_agent.types import Priority, SensorReading
 
@@ -26,9 +28,9 @@ HOUR_S = 3600.0
 INTERVAL_S = 10.0
 
 
-def _sensor(name: str, valid: model.Valid | None = None, **options: Any) -> model.Sensor:
-    channel = model.Channel(valid=valid or model.Valid())
-    return model.Sensor(
+def _sensor(name: str, valid: Valid | None = None, **options: Any) -> Sensor:
+    channel = Channel(valid=valid or Valid())
+    return Sensor(
         name, "simulated", INTERVAL_S, {"zone": "A"}, {"": channel}, SimulatedOptions(**options)
     )
 
@@ -43,7 +45,7 @@ def _config(path: Path) -> model.Config:
             _sensor("walk", waveform="random_walk", noise=0.1),
             _sensor("failing", fail_every=17),
             _sensor("broken", nan_every=23),
-            _sensor("spiking", model.Valid(min=0, max=100), spike_every=29),
+            _sensor("spiking", Valid(min=0, max=100), spike_every=29),
         ),
     )
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config.channels import Sensor
 from edge_agent.config.loader import load
-from edge_agent.config.model import Sensor
 from edge_agent.errors import ConfigError
 from edge_agent.sensors.chips.ads1115 import Ads1115Options, inputs_of
 

@@ -9,8 +9,9 @@ import pytest
 from fakes.drivers import DRIVERS, ChipOptions, ProbeOptions
 
 from edge_agent.config.loader import Loaded, load
-from edge_agent.config.model import Config, Ttl, Valid
+from edge_agent.config.model import Config, Ttl
 from edge_agent.errors import ConfigError
+from edge_agent.processing.valid import Valid
 from edge_agent.types import Priority
 
 Load = Callable[..., Loaded]

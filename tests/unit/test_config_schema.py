@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edge_agent.config import document
+from edge_agent.config.channels import SensorCommon
 from edge_agent.config.loader import load
-from edge_agent.config.model import Config, SensorCommon
+from edge_agent.config.model import Config
 from edge_agent.config.reference import markdown
 from edge_agent.config.schema import json_schema
 from edge_agent.config.sensors import sections_of
-from edge_agent.config.shape import Named, Section
+from edge_agent.config.shape import inside
 from edge_agent.errors import ConfigError
 from edge_agent.options import options_of
 from edge_agent.sensors import registry
@@ -138,10 +140,23 @@ def _keys(section: type, prefix: str) -> Iterator[str]:
     """Every key of the declaration, as the reference writes it."""
     for option in options_of(section):
         yield f"{prefix}{option.key}"
-        if isinstance(option.kind, Section):
-            yield from _keys(option.kind.of, f"{prefix}{option.key}.")
-        if isinstance(option.kind, Named):
-            yield from _keys(option.kind.section.of, f"{prefix}{option.key}.NAME.")
+        if found := inside(option.kind):
+            yield from _keys(found[1], f"{prefix}{option.key}{found[0]}")
+
+
+def _explained(page: str) -> Callable[[str], bool]:
+    """Whether a key has a row, or stands under one whose row says where its like are explained."""
+    rows = dict(re.findall(r"^\| `([^`]+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE))
+
+    def explained(key: str) -> bool:
+        if key in rows:
+            return True
+        for begin, meaning in rows.items():
+            if meaning.startswith("As `") and key.startswith((f"{begin}.", f"{begin}[].")):
+                return meaning[4:-2] + key.removeprefix(begin) in rows
+        return False
+
+    return explained
 
 
 def test_reference_has_every_key_and_every_type():
@@ -153,7 +168,9 @@ def test_reference_has_every_key_and_every_type():
         assert f"### type: {name}\n" in page
         keys |= set(_keys(sections_of(registry.find(name))[1], "sensors[]."))
     assert "sensors[].channels.NAME.gain" in keys
-    assert [key for key in sorted(keys) if f"| `{key}` |" not in page] == []
+    assert "sensors[].channels.NAME.filters[].median.window_size" in keys
+    explained = _explained(page)
+    assert [key for key in sorted(keys) if not explained(key)] == []
     assert "| `upload.timeout` | a duration: from 100ms to 10min | `30s` |" in page
 
 

@@ -14,6 +14,7 @@ from fakes.told import Told
 
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.config import model
+from edge_agent.config.channels import Channel, Sensor
 from edge_agent.daemon import assembly
 from edge_agent.daemon.crew import Crew
 from edge_agent.sensors.simulated import SimulatedOptions
@@ -25,8 +26,7 @@ FAR_S = 60.0
 
 def _config(*names: str, type_name: str = "simulated") -> model.Config:
     sensors = tuple(
-        model.Sensor(name, type_name, 3600.0, {}, {"": model.Channel()}, SimulatedOptions())
-        for name in names
+        Sensor(name, type_name, 3600.0, {}, {"": Channel()}, SimulatedOptions()) for name in names
     )
     return model.Config(sensors=sensors)
 

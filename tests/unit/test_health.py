@@ -19,7 +19,7 @@ from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.readers import InlineReaders
 from edge_agent.daemon.schedule import Slot
 from edge_agent.errors import SensorError
-from edge_agent.processing.pipeline import ChannelPlan
+from edge_agent.processing.channel import ChannelPlan
 from edge_agent.types import Measurement, Priority
 
 #: design: queue_health, as far as this version has the fields.

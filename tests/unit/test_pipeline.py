@@ -9,35 +9,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.processing.channel import ChannelPlan, Outgoing, Quality
 from edge_agent.processing.faults import FAULT, FaultBook
-from edge_agent.processing.pipeline import ChannelPlan, SensorLine, SensorPlan, Shaped, marked
-from edge_agent.types import Measurement
+from edge_agent.processing.pipeline import SensorLine, SensorPlan, marked
+from edge_agent.processing.valid import Valid
+from edge_agent.types import Measurement, SensorReading
 
 PLAN = SensorPlan(
     "room",
-    {"t": ChannelPlan("cold_chain", least=-40, most=85), "h": ChannelPlan("room.h")},
+    {"t": ChannelPlan("cold_chain", valid=Valid(-40, 85)), "h": ChannelPlan("room.h")},
     {"site": "lyon", "zone": "A"},
 )
 
 
-def _shape(value: Any, channel: str = "t", **more: Any) -> Shaped:
+def _shape(value: Any, channel: str = "t", **more: Any) -> tuple[Quality, SensorReading | None]:
+    """What is said of the channel, and the reading if there is one."""
     measured = Measurement(channel, value, "celsius", more.pop("timestamp", 5.0), more)
-    (shaped,) = SensorLine(PLAN).take([measured], 0.0, synchronized=True)
-    return shaped
+    quality, *outgoing = SensorLine(PLAN).take([measured], 0.0, synchronized=True)
+    assert isinstance(quality, Quality)
+    readings = [told.reading for told in outgoing if isinstance(told, Outgoing)]
+    return quality, readings[0] if readings else None
 
 
-def test_shape_gives_the_public_name_and_all_metadata() -> None:
+def test_line_gives_the_public_name_and_all_metadata() -> None:
     """The driver's own goes over the configured."""
-    reading = _shape(2.5, zone="B", probe="28-1").reading
+    _, reading = _shape(2.5, zone="B", probe="28-1")
     assert reading is not None
     assert (reading.sensor_name, reading.timestamp, reading.unit) == ("cold_chain", 5.0, "celsius")
     assert reading.metadata == {"site": "lyon", "zone": "B", "probe": "28-1"}
 
 
 @pytest.mark.parametrize(("channel", "name"), [("t", "cold_chain"), ("x", "room.x"), ("", "room")])
-def test_shape_names_a_channel(channel: str, name: str) -> None:
+def test_line_names_a_channel(channel: str, name: str) -> None:
     """One that nobody configured gets the sensor's name before its own."""
-    assert _shape(1.0, channel).name == name
+    quality, reading = _shape(1.0, channel)
+    assert reading is not None
+    assert quality.name == reading.sensor_name == name
 
 
 @pytest.mark.parametrize(
@@ -56,10 +63,10 @@ def test_shape_names_a_channel(channel: str, name: str) -> None:
         ("open", ""),
     ],
 )
-def test_shape_value(value: Any, fault: str) -> None:
+def test_line_value(value: Any, fault: str) -> None:
     """The limits belong to the range; what is no number has none; a fault has no reading."""
-    shaped = _shape(value)
-    assert (shaped.fault, shaped.reading is None) == (fault, bool(fault))
+    quality, reading = _shape(value)
+    assert (quality.fault, reading is None) == (fault, bool(fault))
 
 
 def test_marked_says_so_only_while_the_clock_is_not_right() -> None:

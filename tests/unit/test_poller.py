@@ -23,7 +23,8 @@ from edge_agent.daemon.link import Link
 from edge_agent.daemon.readers import InlineReaders, Result
 from edge_agent.daemon.schedule import HANG_S, LONGEST_PAUSE_S
 from edge_agent.errors import SensorError, StoreError
-from edge_agent.processing.pipeline import ChannelPlan
+from edge_agent.processing.channel import ChannelPlan
+from edge_agent.processing.valid import Valid
 from edge_agent.types import Measurement, Priority, SensorReading
 
 
@@ -241,7 +242,7 @@ def test_poller_driver_that_raises_when_closed_is_a_fault_like_any_other(bench: 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None, [1], 10**400, 60.1])
 def test_poller_unbelievable_value_is_a_fault_and_never_sent(bench: Bench, value: Any) -> None:
     """One fault and one recovery for a sensor of one channel, not one a reading."""
-    plan = {"": ChannelPlan("s", least=-40, most=60)}
+    plan = {"": ChannelPlan("s", valid=Valid(-40, 60))}
     wrong = [Measurement("", value, "celsius")]
     bench.poll(slot("s", ScriptedSensor(wrong, wrong, wrong, 20.0), channels=plan))
     bench.run(39)
@@ -254,7 +255,7 @@ def test_poller_unbelievable_value_is_a_fault_and_never_sent(bench: Bench, value
 def test_poller_channel_out_of_range_leaves_the_others_alone(bench: Bench) -> None:
     """A fault bears the channel's public name; the sensor's own is another matter."""
     wrong = [Measurement("t", 99.0, "celsius"), Measurement("h", 50.0, "percent")]
-    plan = {"t": ChannelPlan("room.t", most=85), "h": ChannelPlan("room.h")}
+    plan = {"t": ChannelPlan("room.t", valid=Valid(max=85)), "h": ChannelPlan("room.h")}
     lost = SensorError("gone", reason="nack")
     bench.poll(slot("room", ScriptedSensor(wrong, lost, wrong), channels=plan))
     bench.run(29)

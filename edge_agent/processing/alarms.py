@@ -1,0 +1,192 @@
+"""Alarms: one transition when a value goes beyond a limit, and one when it is back.
+
+Beyond means strictly: ``above: 8`` is entered by 8.1, and not by 8. It is cleared at once by a
+value that is back by the hysteresis, without a wait: hysteresis is what flapping is met with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from edge_agent.options import Choice, Conflict, Duration, Number, option
+from edge_agent.processing.numbers import is_finite
+from edge_agent.types import Priority, Value
+
+_DAY_S = 86_400
+_PRIORITIES = (Priority.CRITICAL, Priority.ANOMALY, Priority.TELEMETRY)
+
+
+@dataclasses.dataclass(frozen=True)
+class Alarm:
+    """A limit, and what is made of a value beyond it."""
+
+    above: float | None = option(Number(), None, help="Entered by a value greater than this.")
+    below: float | None = option(Number(), None, help="Entered by a value less than this.")
+    hysteresis: float = option(
+        Number(least=0), 0.0, help="How far a value must be back within the limit to clear it."
+    )
+    for_s: float = option(
+        Duration(0, _DAY_S),
+        0.0,
+        help="How long values must stay beyond before it is entered; by the clock, also where no "
+        "new value comes.",
+    )
+    priority: str = option(
+        Choice(tuple(priority.word for priority in _PRIORITIES)),
+        "critical",
+        help="How urgent the readings are that tell of it.",
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """It has one limit."""
+        if self.above is None and self.below is None:
+            yield ("above", "below"), "is missing, and so is below; an alarm needs one of them"
+        elif self.above is not None and self.below is not None:
+            yield ("above", "below"), "is given together with below; make two alarms of them"
+
+    @property
+    def limit(self) -> float:
+        """The value beyond which it is entered."""
+        limit = self.below if self.above is None else self.above
+        return math.nan if limit is None else limit
+
+    def beyond(self, value: float) -> bool:
+        """Whether the value would enter it."""
+        return value > self.limit if self.above is not None else value < self.limit
+
+    def back(self, value: float) -> bool:
+        """Whether the value clears it."""
+        if self.above is not None:
+            return value <= self.limit - self.hysteresis
+        return value >= self.limit + self.hysteresis
+
+    def identity(self) -> dict[str, Any]:
+        """What makes it the same alarm after a change of the configuration, for JSON."""
+        return {"above": self.above, "below": self.below, "priority": self.priority}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Transition:
+    """An alarm was entered, or cleared."""
+
+    alarm: Alarm
+    #: False: it was cleared
+    entered: bool
+    #: the value that did it; where the clock did, the last one
+    value: Value
+
+    @property
+    def priority(self) -> Priority:
+        """How urgent the reading is."""
+        return Priority[self.alarm.priority.upper()]
+
+    def metadata(self) -> dict[str, Any]:
+        """What the reading carries besides."""
+        return {"alarm": "entered" if self.entered else "cleared", "limit": self.alarm.limit}
+
+
+class Alarms:
+    """The alarms of one channel. Not for two threads at once."""
+
+    def __init__(self, alarms: Iterable[Alarm]) -> None:
+        """``alarms``: as configured; none is entered."""
+        self._watches = [_Watch(alarm) for alarm in alarms]
+        #: entered before a restart, and no longer configured
+        self._gone: list[Alarm] = []
+
+    def take(self, value: Value, now: float) -> list[Transition]:
+        """Look at a value.
+
+        Args:
+            value: a believable one; words enter no alarm, switches count as 0 and 1.
+            now: when it was measured, monotonic seconds; never less than before.
+
+        Returns:
+            what it changed, in the order of the configuration; before that, what the clock had
+            changed by ``now``.
+        """
+        changes = self.tick(now)
+        changes += [Transition(alarm, False, value) for alarm in self._gone]  # noqa: FBT003  # cleared
+        self._gone = []
+        if isinstance(value, str) or not is_finite(value):
+            return changes
+        return changes + [change for watch in self._watches for change in watch.take(value, now)]
+
+    def fault(self) -> None:
+        """The value is not known for now: what was entered stays so, what was on its way is not.
+
+        An alarm whose ``for`` was running begins anew with the first value after the fault.
+        """
+        for watch in self._watches:
+            watch.since = None
+
+    def due(self) -> float:
+        """When `tick` is to be called next, monotonic seconds; infinity: no need."""
+        return min((watch.due() for watch in self._watches), default=math.inf)
+
+    def tick(self, now: float) -> list[Transition]:
+        """Enter the alarms whose ``for`` has run out by ``now``, monotonic seconds."""
+        return [change for watch in self._watches for change in watch.tick(now)]
+
+    def state(self) -> list[dict[str, Any]]:
+        """Which are entered, for JSON; kept over a restart."""
+        entered = [watch.alarm for watch in self._watches if watch.entered]
+        return [alarm.identity() for alarm in (*entered, *self._gone)]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Go on from what `state` gave before a restart.
+
+        One that is no longer configured with this limit and priority is cleared, with the next
+        value: the far end would wait for that for ever. What `state` cannot have given is passed
+        over.
+        """
+        for entry in state:
+            same = [watch for watch in self._watches if watch.alarm.identity() == entry]
+            for watch in same:
+                watch.entered = True
+            if not same:
+                self._gone += _remembered(entry)
+
+
+class _Watch:
+    """One alarm, and where it stands."""
+
+    def __init__(self, alarm: Alarm) -> None:
+        self.alarm = alarm
+        self.entered = False
+        #: monotonic seconds since which values have been beyond the limit, while not yet entered
+        self.since: float | None = None
+        self._value: float = math.nan
+
+    def take(self, value: float, now: float) -> Iterator[Transition]:
+        self._value = value
+        if self.entered:
+            if self.alarm.back(value):
+                self.entered = False
+                yield Transition(self.alarm, False, value)  # noqa: FBT003  # cleared
+        elif not self.alarm.beyond(value):
+            self.since = None
+        else:
+            self.since = now if self.since is None else self.since
+            yield from self.tick(now)
+
+    def due(self) -> float:
+        return math.inf if self.since is None else self.since + self.alarm.for_s
+
+    def tick(self, now: float) -> Iterator[Transition]:
+        if now >= self.due():
+            self.entered, self.since = True, None
+            yield Transition(self.alarm, True, self._value)  # noqa: FBT003  # entered
+
+
+def _remembered(entry: Any) -> Iterator[Alarm]:
+    """The alarm that an identity tells of, if it is one."""
+    try:
+        alarm = Alarm(above=entry["above"], below=entry["below"], priority=entry["priority"])
+    except (KeyError, TypeError):
+        return
+    if alarm.priority in {p.word for p in _PRIORITIES} and is_finite(alarm.limit):
+        yield alarm
