@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import bench_queue
+import bench_schedule
 import bench_slices
 
 
@@ -24,6 +25,7 @@ def main() -> None:
         directory = Path(name)
         figures["rates"] = bench_queue.print_rates(directory, 2 if args.quick else 10)
         figures["dequeue"] = bench_queue.print_dequeue(directory, sizes, 300)
+        figures["schedule"] = bench_schedule.print_errors(directory, 12 if args.quick else 60)
     figures["slices"] = list(bench_slices.table(sizes[1:], [] if args.quick else [10_000_000]))
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(figures, indent=2))

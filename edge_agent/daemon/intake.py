@@ -197,7 +197,7 @@ class Intake:
     def _quality(self, slot: Slot, name: str, reason: str, detail: str, now: float) -> None:
         """Tell the journal and the far end when a sensor, or a channel, becomes faulty or well."""
         reading = self.faults.report(
-            name, reason, timestamp=self._clock.wall(), metadata=self._own(slot)
+            name, reason, now, timestamp=self._clock.wall(), metadata=self._own(slot)
         )
         if reading is None:
             return

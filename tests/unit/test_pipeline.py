@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.processing.channel import ChannelPlan, Outgoing, Quality
-from edge_agent.processing.faults import FAULT, FaultBook
+from edge_agent.processing.faults import FAULT, LONGEST_HOLD_S, STEADY_S, FaultBook
 from edge_agent.processing.pipeline import SensorLine, SensorPlan, marked
 from edge_agent.processing.valid import Valid
 from edge_agent.types import Measurement, SensorReading
@@ -84,7 +84,10 @@ def test_sensor_plan_names_all_that_a_fault_may_bear() -> None:
 def test_fault_book_tells_each_change_once(reasons: list[str]) -> None:
     """1 and 0 in turn, and the recovery bears the reason the fault began with."""
     book = FaultBook()
-    told = [book.report("s", reason, timestamp=1.0, metadata={}) for reason in reasons]
+    told = [
+        book.report("s", reason, number * LONGEST_HOLD_S, timestamp=1.0, metadata={})
+        for number, reason in enumerate(reasons)
+    ]
     readings = [reading for reading in told if reading is not None]
     assert [reading.value for reading in readings] == [1, 0] * (len(readings) // 2) + [1] * (
         len(readings) % 2
@@ -97,3 +100,42 @@ def test_fault_book_tells_each_change_once(reasons: list[str]) -> None:
             assert reading.metadata == {"sensor": "s", "reason": reason or began}
             began = reason
     assert book.faulty == ({"s": began} if began else {})
+
+
+def _flap(book: FaultBook, begin_s: int, end_s: int) -> list[tuple[int, int]]:
+    """Faulty every second time of one a second; when what was told."""
+    told = []
+    for now in range(begin_s, end_s):
+        reason = "nack" if now % 2 else ""
+        if book.report("s", reason, now, timestamp=1.0, metadata={}):
+            told.append((now, int("s" in book.faulty)))
+    return told
+
+
+def test_fault_book_loose_contact_is_told_twice_and_not_all_day() -> None:
+    """The first fault and the first recovery at once; the second fault lasts until it is steady."""
+    book = FaultBook()
+    assert _flap(book, 0, 86_400) == [(1, 1), (2, 0), (3, 1)]
+    well = [
+        now
+        for now in range(86_400, 90_000)
+        if book.report("s", "", now, timestamp=1.0, metadata={})
+    ]
+    assert well == [86_399 + 30]
+
+
+def test_fault_book_hold_doubles_and_is_forgotten_after_a_steady_time() -> None:
+    """Each time it fails soon after it was told well, it has to be well for longer."""
+    book, now = FaultBook(), 0.0
+    holds = []
+    for _ in range(8):
+        book.report("s", "nack", now, timestamp=1.0, metadata={})
+        failed = now
+        while not book.report("s", "", now, timestamp=1.0, metadata={}):
+            now += 1
+        holds.append(now - failed)
+        now += 1
+    assert holds == [0, 30, 60, 120, 240, 480, LONGEST_HOLD_S, LONGEST_HOLD_S]
+    now += STEADY_S
+    assert book.report("s", "nack", now, timestamp=1.0, metadata={})
+    assert book.report("s", "", now + 1, timestamp=1.0, metadata={})
