@@ -126,7 +126,13 @@ def sections_of(driver: type[base.Sensor]) -> tuple[type, type]:
 
 
 def i2c_chip(options: Any) -> tuple[str, int] | None:
-    """The bus, by its device file, and the address that an I2C driver's options say; else None."""
+    """The bus, by its device file, and the address that an I2C driver's options say; else None.
+
+    Who goes through a driver of the kernel names the chip; it may have several readers, and is not
+    ours to address.
+    """
+    if hasattr(options, "chip"):
+        return None
     bus, address = getattr(options, "bus", None), getattr(options, "address", None)
     if bus is None or not isinstance(address, int):
         return None
@@ -169,7 +175,8 @@ def _channels(common: SensorCommon, names: Sequence[str]) -> dict[str, Channel]:
     if list(names) == [""]:
         _refuse(common.channels, "channels", "is for sensors of several channels; this has one")
         return {"": Channel(**{name: value for name, value, _ in direct.values()})}
-    belongs = f"is for sensors of one channel; here it belongs under channels: {', '.join(names)}"
+    own = ", ".join(names) or "each has its own"
+    belongs = f"is for sensors of one channel; here it belongs under channels: {own}"
     for key, (_, value, default) in direct.items():
         _refuse(value != default, key, belongs)
     unknown: list[vol.Invalid] = [

@@ -50,6 +50,21 @@ class BusLike(Protocol):
         """One plain read of ``length`` bytes, a transfer of its own."""
 
 
+# A file of sysfs holds one page at the most (Linux Documentation/filesystems/sysfs.rst); the
+# largest page is 64 KiB.
+_PAGE_BYTES = 65_536
+
+
+def read_file(path: Path) -> bytes:
+    """What one read(2) of a file of /proc or /sys gives: the kernel makes it anew for each.
+
+    Raises:
+        OSError: it cannot be opened or read.
+    """
+    with path.open("rb", buffering=0) as file:
+        return file.read(_PAGE_BYTES) or b""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a driver gets from outside, so that a test can put a fake in its place."""
@@ -58,6 +73,8 @@ class Surroundings:
     bus: Callable[[int | str], BusLike]
     #: where /proc, /sys and the disks are: ``/`` but in tests
     root: Path = Path("/")
+    #: the content of a file of sysfs; `OSError` where it cannot be had
+    read_file: Callable[[Path], bytes] = read_file
     #: waits that many seconds, for the few milliseconds a driver may wait itself
     sleep: Callable[[float], None] = time.sleep
     #: seconds that never go back
@@ -92,7 +109,8 @@ class Sensor(abc.ABC):
 
     #: which reader thread it shares, because they share a wire: ``i2c-1``, ``sysfs``
     bus_name: str
-    #: what `read` may return, in order; fixed once it is built
+    #: what `read` may return, in order; fixed once it is built. Empty where that is known only when
+    #: the hardware is seen: then any named channel with any unit.
     channels: tuple[Channel, ...]
 
     @abc.abstractmethod
@@ -112,7 +130,8 @@ class Sensor(abc.ABC):
             options: an instance of `Options`; a driver whose channels depend on it overrides this.
 
         Returns:
-            the names in the order of `channels`; ``("",)`` for a sensor of one channel.
+            the names in the order of `channels`; ``("",)`` for a sensor of one channel, none where
+            they are known only when the hardware is seen and the configuration names none.
         """
         del options
         return tuple(channel.name for channel in cls.channels)

@@ -29,7 +29,9 @@ _OWN = {
     "bh1750": "edge_agent.sensors.chips.bh1750:Bh1750",
     "bme280": "edge_agent.sensors.chips.bme280:Bme280",
     "htu21d": "edge_agent.sensors.chips.htu21d:Htu21d",
+    "hwmon": "edge_agent.sensors.kernel.hwmon:Hwmon",
     "i2c_register": "edge_agent.sensors.chips.i2c_register:I2cRegister",
+    "iio": "edge_agent.sensors.kernel.iio:Iio",
     "ina219": "edge_agent.sensors.chips.ina219:Ina219",
     "ina226": "edge_agent.sensors.chips.ina226:Ina226",
     "lm75": "edge_agent.sensors.chips.lm75:Lm75",
@@ -40,6 +42,7 @@ _OWN = {
     "simulated": "edge_agent.sensors.simulated:Simulated",
     "system": "edge_agent.sensors.system:System",
     "tmp117": "edge_agent.sensors.chips.tmp117:Tmp117",
+    "w1": "edge_agent.sensors.kernel.w1:W1",
 }
 
 #: What importing somebody else's module is known to raise. A fault outside this list is the

@@ -18,6 +18,7 @@ from fakes.chips_temperature import FakeLm75, FakeMcp9808, FakeTmp117
 from fakes.clock import FakeClock
 from fakes.commands import FakeBh1750, FakeScd4x
 from fakes.i2c import VECTOR_A, VECTOR_A_DATA, FakeAdapter, FakeBme280, RegisterChip
+from fakes.kernel import FakeSysfs, plant
 from fakes.words import FakeAds1115, FakeIna219, FakeIna226
 
 from edge_agent.errors import SensorError
@@ -25,11 +26,13 @@ from edge_agent.options import Required, options_of
 from edge_agent.sensors import registry
 from edge_agent.sensors.base import Sensor, Surroundings
 from edge_agent.sensors.i2c import Buses
+from edge_agent.sensors.kernel.device import KernelChannelOptions
 from edge_agent.types import Measurement
 
+KERNEL = ("hwmon", "iio", "w1")
 #: From one reading to the next, by default.
 INTERVAL_S = 30.0
-PI = Path(__file__).parents[1] / "testcases/system/raspberry_pi"
+TESTCASES = Path(__file__).parents[1] / "testcases"
 
 
 @dataclasses.dataclass
@@ -42,12 +45,18 @@ class Bench:
     address: int | None = None
     #: options that have no default
     written: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    #: where its files are
+    root: Path = TESTCASES / "system/raspberry_pi"
+    #: the case whose files are planted there for it
+    case: Path | None = None
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
+        self.sysfs = FakeSysfs(self.root)
         self.surroundings = Surroundings(
             bus=Buses(open_wire=self.adapter.open, sleep=self.sleep),
-            root=PI,
+            root=self.root,
+            read_file=self.sysfs,
             sleep=self.sleep,
             monotonic=self.clock.monotonic,
         )
@@ -75,6 +84,13 @@ class Bench:
         self.sleep(self.driver.trigger())
         return list(self.driver.read())
 
+    def try_to_measure(self) -> tuple[str, list[Measurement]]:
+        """The reason why it failed and nothing, or none and what was measured."""
+        try:
+            return "", self.measure()
+        except SensorError as error:
+            return error.reason, []
+
     def transfers_from_the_start(self) -> range:
         """One number for each transfer of the first measurement, set-up included."""
         self.begin_anew()
@@ -96,6 +112,11 @@ def _no_chip(type_name: str) -> Callable[[], Bench]:
     return lambda: Bench(type_name, FakeAdapter())
 
 
+def _kernel(type_name: str, case: str, **written: Any) -> Callable[[], Bench]:
+    folder = TESTCASES / type_name / case
+    return lambda: Bench(type_name, FakeAdapter(), written=written, case=folder)
+
+
 BENCHES: dict[str, Callable[[], Bench]] = {
     "ads1115": _chip("ads1115", 0x48, FakeAds1115),
     "bh1750": _chip("bh1750", 0x23, FakeBh1750),
@@ -105,6 +126,11 @@ BENCHES: dict[str, Callable[[], Bench]] = {
         "bme280",
         0x76,
         lambda: FakeBme280(chip_id=0x58, calibration=VECTOR_A, measures=VECTOR_A_DATA),
+    ),
+    "hwmon": _kernel("hwmon", "temperature_and_humidity", chip="sht3x"),
+    "iio": _kernel("iio", "ready_made", chip="bme280"),
+    "iio (one channel)": _kernel(
+        "iio", "raw_offset_scale", chip="hts221", channels={"humidity": KernelChannelOptions()}
     ),
     "i2c_register": _chip("i2c_register", 0x48, RegisterChip, {"address": 0x48, "register": 0}),
     "ina219": _chip("ina219", 0x40, FakeIna219),
@@ -118,6 +144,7 @@ BENCHES: dict[str, Callable[[], Bench]] = {
     "simulated": _no_chip("simulated"),
     "system": _no_chip("system"),
     "tmp117": _chip("tmp117", 0x48, FakeTmp117),
+    "w1": _kernel("w1", "one_probe"),
 }
 ON_A_BUS = [name for name, make in BENCHES.items() if make().address is not None]
 #: those whose chip can be asked who it is
@@ -126,15 +153,23 @@ WITH_ID = [name for name in ON_A_BUS if hasattr(BENCHES[name]().chip, "chip_id")
 #: those whose chip must be told to measure; a register is there to be read at any time
 TRIGGERED = [name for name in ON_A_BUS if name != "i2c_register"]
 
+#: those that the kernel drives
+IN_THE_KERNEL = [name for name, make in BENCHES.items() if make().type_name in KERNEL]
+
 every_driver = pytest.mark.parametrize("bench", BENCHES, indirect=True)
 every_chip = pytest.mark.parametrize("bench", ON_A_BUS, indirect=True)
 every_triggered_chip = pytest.mark.parametrize("bench", TRIGGERED, indirect=True)
+every_kernel_driver = pytest.mark.parametrize("bench", IN_THE_KERNEL, indirect=True)
 every_chip_with_id = pytest.mark.parametrize("bench", WITH_ID, indirect=True)
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest) -> Bench:
-    return BENCHES[request.param]()
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    made = BENCHES[request.param]()
+    if made.case is None:
+        return made
+    plant(made.case, tmp_path)
+    return dataclasses.replace(made, root=tmp_path)
 
 
 def test_benches_hold_every_driver_of_ours() -> None:
@@ -184,7 +219,10 @@ def test_driver_defaults_are_within_their_own_limits(bench: Bench) -> None:
 
 @every_driver
 def test_driver_measures_finite_values_of_its_channels(bench: Bench) -> None:
-    """A finite wait, then at most one value per channel, in order and in the channel's unit."""
+    """A finite wait, then at most one value per channel, in order and in the channel's unit.
+
+    Where its channels are known only when the hardware is seen, they stay as they were first.
+    """
     units = {channel.name: channel.unit for channel in bench.driver.channels}
     for _ in range(3):
         wait_s = bench.driver.trigger()
@@ -194,6 +232,7 @@ def test_driver_measures_finite_values_of_its_channels(bench: Bench) -> None:
 
         readings = bench.driver.read()
 
+        units = units or {reading.channel: reading.unit for reading in readings}
         channels = [reading.channel for reading in readings]
         assert channels
         assert channels == [name for name in units if name in channels]
@@ -306,3 +345,46 @@ def test_driver_that_finds_another_chip_says_so(bench: Bench) -> None:
         bench.measure()
 
     assert caught.value.reason == "wrong_chip"
+
+
+@every_kernel_driver
+@pytest.mark.parametrize(
+    "name", ["EIO", "ENODEV", "ENOENT", "EACCES", "ETIMEDOUT", "EBUSY", "EINVAL"]
+)
+def test_driver_whose_file_fails_says_so_and_comes_back(bench: Bench, name: str) -> None:
+    """At each file it reads: an error with a reason, a fault of a channel, or it is not needed."""
+    before = bench.measure()
+    for path in dict.fromkeys(bench.sysfs.reads):
+        bench.sysfs.errors = {path: name}
+        bench.driver.close()
+        reason, measured = bench.try_to_measure()
+        well = [one for one in measured if not one.fault]
+        assert bool(well) is not bool(reason)
+        assert reason != "failed"
+        assert all(one in before for one in well)
+        bench.sysfs.errors = {}
+        assert bench.measure() == before
+
+
+@every_kernel_driver
+def test_driver_whose_device_is_absent__comes_back_with_it(bench: Bench) -> None:
+    """Unplugged between trigger and read, and between two readings, and plugged in again."""
+    root = bench.root
+    before = bench.measure()
+    bench.driver.trigger()
+    (root / "sys").rename(root / "gone")
+
+    assert bench.driver.read() == before
+    for _ in range(2):
+        with pytest.raises(SensorError) as caught:
+            bench.measure()
+        assert caught.value.reason in {"absent", "absent_bus"}
+        bench.driver.close()
+    (root / "gone").rename(root / "sys")
+    assert bench.measure() == before
+
+
+@every_kernel_driver
+def test_driver_of_the_kernel_read_before_any_trigger_measures(bench: Bench) -> None:
+    """The kernel does both at once."""
+    assert list(bench.driver.read()) == bench.measure()
