@@ -367,7 +367,7 @@ def test_driver_whose_file_fails_says_so_and_comes_back(bench: Bench, name: str)
 
 
 @every_kernel_driver
-def test_driver_whose_device_is_absent__comes_back_with_it(bench: Bench) -> None:
+def test_driver_whose_device_is_unplugged_comes_back_with_it(bench: Bench) -> None:
     """Unplugged between trigger and read, and between two readings, and plugged in again."""
     root = bench.root
     before = bench.measure()

@@ -215,7 +215,11 @@ class DeviceSensor(KernelSensor):
 
     @classmethod
     def devices(cls, files: Files) -> list[Device]:
-        """The devices that are there, those without a readable name left out."""
+        """The devices that are there, those without a readable name left out.
+
+        Raises:
+            SensorError: there are some, and they may not be listed.
+        """
         folder = files.root / cls.folder
         return [
             Device(path, chip, files.text_or_none(path / "label"), parent_name(path))
@@ -226,7 +230,11 @@ class DeviceSensor(KernelSensor):
     @classmethod
     @abc.abstractmethod
     def inputs(cls, files: Files, device: Device) -> dict[str, Input]:
-        """What the device measures, by our names, in the order of the kernel's; reads no value."""
+        """What the device measures, by our names, in the order of the kernel's; reads no value.
+
+        Raises:
+            SensorError: its files may not be listed.
+        """
 
     def _measure(self) -> Sequence[Measurement]:
         """The channels, each from its file.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_agent.errors import SensorError
 from edge_agent.sensors.kernel import hwmon, w1
 from edge_agent.sensors.kernel.device import Device, DeviceSensor
 from edge_agent.sensors.kernel.hwmon import Hwmon
@@ -33,21 +35,24 @@ def devices(root: Path) -> Sequence[Found]:
         root: where /sys is: ``/`` but in tests.
     """
     files = Files(root)
-    return [
-        *_listed("iio", Iio, files),
-        *_listed("hwmon", Hwmon, files),
-        *(
-            Found("w1", {"id": path.name}, f"temperature, {w1.FAMILIES[path.name[:2]]}")
-            for path in w1.probes(files)
-        ),
-    ]
+    found: list[Found] = []
+    for listed in (_listed("iio", Iio, files), _listed("hwmon", Hwmon, files), _probes(files)):
+        # What may not be listed is left out, from there on.
+        with contextlib.suppress(SensorError):
+            found.extend(listed)
+    return found
+
+
+def _probes(files: Files) -> Iterator[Found]:
+    for path in w1.probes(files):
+        yield Found("w1", {"id": path.name}, f"temperature, {w1.FAMILIES[path.name[:2]]}")
 
 
 def _listed(type_name: str, driver: type[DeviceSensor], files: Files) -> Iterator[Found]:
     there = driver.devices(files)
     for device in there:
-        # A 1-wire probe is listed as one; through hwmon it would be measured twice.
         channels = driver.inputs(files, device)
+        # A 1-wire probe is listed as one; through hwmon it would be measured twice.
         if channels and device.chip != hwmon.W1_CHIP:
             yield Found(type_name, _options(device, there), ", ".join(channels))
 

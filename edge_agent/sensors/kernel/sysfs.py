@@ -116,11 +116,18 @@ class Files:
         return finite(float(text) if _NUMBER.fullmatch(text) else math.nan, path, text)
 
     def entries(self, folder: Path) -> list[str]:
-        """The names in a folder, 2 before 10; none if it is not there or may not be listed."""
+        """The names in a folder, 2 before 10; none if it is not there.
+
+        Raises:
+            SensorError: it is there and cannot be listed.
+        """
         try:
             return sorted((path.name for path in folder.iterdir()), key=natural)
-        except OSError:
-            return []
+        except OSError as error:
+            found = trouble(error, folder)
+            if found.reason == _GONE.reason:
+                return []
+            raise found from error
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -166,6 +173,8 @@ class KernelSensor(Sensor):
     def __init__(self, surroundings: Surroundings) -> None:
         self._files = Files.of(surroundings)
         self._measured: Sequence[Measurement] | None = None
+        #: False where a channel failed twice: it then is not waited for until all are well
+        self._again = True
 
     def trigger(self) -> float:
         """Measure, and keep it for `read`.
@@ -183,9 +192,10 @@ class KernelSensor(Sensor):
             if error.reason not in PASSING:
                 raise
             return self.AGAIN_S
-        if any(one.fault in PASSING for one in measured):
+        passing = _is_passing(measured)
+        if passing and self._again:
             return self.AGAIN_S
-        self._measured = measured
+        self._measured, self._again = measured, not passing
         return 0.0
 
     def read(self) -> Sequence[Measurement]:
@@ -195,11 +205,14 @@ class KernelSensor(Sensor):
             SensorError: as the type's documentation says.
         """
         measured, self._measured = self._measured, None
-        return self._measure() if measured is None else measured
+        if measured is None:
+            measured = self._measure()
+            self._again = not _is_passing(measured)
+        return measured
 
     def close(self) -> None:
         """Forget what was measured; nothing is held open."""
-        self._measured = None
+        self._measured, self._again = None, True
 
     @abc.abstractmethod
     def _measure(self) -> Sequence[Measurement]:
@@ -208,6 +221,10 @@ class KernelSensor(Sensor):
         Raises:
             SensorError: it is not there, or cannot be read.
         """
+
+
+def _is_passing(measured: Sequence[Measurement]) -> bool:
+    return any(one.fault in PASSING for one in measured)
 
 
 def parent_name(path: Path) -> str:

@@ -16,6 +16,7 @@ There is no option for a lower resolution: only root may write it, and it is los
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Sequence
@@ -117,7 +118,11 @@ def _error(probe: str, what: str, reason: str) -> SensorError:
 
 
 def probes(files: Files) -> list[Path]:
-    """The thermometers that are there, by their folders, in the order of their ids."""
+    """The thermometers that are there, by their folders, in the order of their ids.
+
+    Raises:
+        SensorError: there are some, and they may not be listed.
+    """
     folder = files.root / _FOLDER
     return [folder / name for name in files.entries(folder) if _PROBE.fullmatch(name)]
 
@@ -134,10 +139,7 @@ class W1(KernelSensor):
     def __init__(self, options: W1Options, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._id = options.id
-        # Looking at links is no traffic on a wire. The probe may come later: then it waits for all
-        # that came later.
-        masters = {parent_name(path) for path in probes(self._files) if self._id in ("", path.name)}
-        self.bus_name = masters.pop() if len(masters) == 1 else "w1"
+        self.bus_name = self._master()
 
     def _measure(self) -> Sequence[Measurement]:
         """The temperature.
@@ -153,6 +155,18 @@ class W1(KernelSensor):
             raise trouble(error, path) from error
         value = celsius(text, folder.name)
         return [Measurement("", value, "celsius", metadata={"probe_id": folder.name})]
+
+    def _master(self) -> str:
+        """The wire the probe is on; a probe that is not there yet shares a thread with its like.
+
+        Looking at links is no traffic on a wire.
+        """
+        with contextlib.suppress(SensorError):
+            there = [path for path in probes(self._files) if self._id in ("", path.name)]
+            masters = {parent_name(path) for path in there}
+            if len(masters) == 1:
+                return masters.pop()
+        return "w1"
 
     def _probe(self) -> Path:
         """The folder of the probe that is meant."""
