@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes.clock import FakeClock
@@ -14,6 +14,9 @@ from fakes.rig import Rig
 from hypothesis import settings
 
 from edge_agent.cloud_sync import CloudSyncQueue
+
+if TYPE_CHECKING:
+    from fakes.gpio import MockPins
 
 # Every run tries a few examples; HYPOTHESIS_PROFILE=long tries thousands, for a night.
 settings.register_profile(
@@ -43,6 +46,15 @@ def httpserver_listen_address() -> tuple[str, int]:
 def clock() -> FakeClock:
     """A clock that stands still until the test moves it, synchronised."""
     return FakeClock()
+
+
+@pytest.fixture
+def pins(clock: FakeClock) -> Iterator[MockPins]:
+    """The pins of a Pi, without a Pi."""
+    from fakes.gpio import MockPins  # noqa: PLC0415  # the other tests need no gpiozero
+
+    with MockPins.plugged(clock) as plugged:
+        yield plugged
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from edge_agent.config.shape import Named, Section, UnknownKey, assemble, did_yo
 from edge_agent.errors import ConfigError
 from edge_agent.options import option, options_of
 from edge_agent.sensors import base, registry
+from edge_agent.sensors.gpio.pins import PinNumber
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,7 @@ class SensorParser:
         self._refuse_same(_names(written), "is already a sensor's name")
         self._refuse_same(_public_names(built), "is already the public name of a channel")
         self._refuse_same(_chips(built), "is already a sensor's address on this bus")
+        self._refuse_same(_pins(built), "is already a sensor's pin")
         return tuple(built.values())
 
     def _sensor(self, written: Any, index: int) -> Sensor | None:
@@ -163,6 +165,15 @@ def _chips(built: Built) -> Iterator[tuple[Path, Hashable, str]]:
             # Who reads but one register leaves the chip to others that do the same.
             thing = sensor.options if hasattr(sensor.options, "register") else chip
             yield (*path, "address"), thing, f"0x{chip[1]:02x}"
+
+
+def _pins(built: Built) -> Iterator[tuple[Path, Hashable, str]]:
+    for path, sensor in built.items():
+        for declared in options_of(type(sensor.options)):
+            # By its kind, not its name: a plugin's pin may be some other chip's.
+            if isinstance(declared.kind, PinNumber):
+                number = getattr(sensor.options, declared.name)
+                yield (*path, declared.key), number, f"GPIO{number}"
 
 
 def _channels(common: SensorCommon, names: Sequence[str]) -> dict[str, Channel]:

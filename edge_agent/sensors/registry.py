@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 GROUP = "edge_agent.sensors"
 
 _OWN = {
+    "adc": "edge_agent.sensors.gpio.adc:Adc",
     "ads1115": "edge_agent.sensors.chips.ads1115:Ads1115",
     "aht20": "edge_agent.sensors.chips.aht20:Aht20",
     "bh1750": "edge_agent.sensors.chips.bh1750:Bh1750",
     "bme280": "edge_agent.sensors.chips.bme280:Bme280",
+    "contact": "edge_agent.sensors.gpio.contact:Contact",
     "htu21d": "edge_agent.sensors.chips.htu21d:Htu21d",
     "hwmon": "edge_agent.sensors.kernel.hwmon:Hwmon",
     "i2c_register": "edge_agent.sensors.chips.i2c_register:I2cRegister",
@@ -36,6 +38,7 @@ _OWN = {
     "ina226": "edge_agent.sensors.chips.ina226:Ina226",
     "lm75": "edge_agent.sensors.chips.lm75:Lm75",
     "mcp9808": "edge_agent.sensors.chips.mcp9808:Mcp9808",
+    "pulse": "edge_agent.sensors.gpio.pulse:Pulse",
     "scd4x": "edge_agent.sensors.chips.scd4x:Scd4x",
     "sht3x": "edge_agent.sensors.chips.sht3x:Sht3x",
     "sht4x": "edge_agent.sensors.chips.sht4x:Sht4x",

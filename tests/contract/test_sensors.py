@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from fakes.chips_humidity import FakeAht20, FakeHtu21d, FakeSht3x, FakeSht4x
 from fakes.chips_temperature import FakeLm75, FakeMcp9808, FakeTmp117
 from fakes.clock import FakeClock
 from fakes.commands import FakeBh1750, FakeScd4x
+from fakes.gpio import MockPins
 from fakes.i2c import VECTOR_A, VECTOR_A_DATA, FakeAdapter, FakeBme280, RegisterChip
 from fakes.kernel import FakeSysfs, plant
 from fakes.words import FakeAds1115, FakeIna219, FakeIna226
@@ -63,6 +64,8 @@ class Bench:
         driver = registry.find(self.type_name)
         self.options = driver.Options(**self.written)
         self.driver: Sensor = driver(self.options, self.surroundings)
+        if driver.keeps_state:
+            self.driver.restore(None)
 
     @property
     def chip(self) -> Any:
@@ -117,7 +120,12 @@ def _kernel(type_name: str, case: str, **written: Any) -> Callable[[], Bench]:
     return lambda: Bench(type_name, FakeAdapter(), written=written, case=folder)
 
 
+def _on_pins(type_name: str, **written: Any) -> Callable[[], Bench]:
+    return lambda: Bench(type_name, FakeAdapter(), written=written)
+
+
 BENCHES: dict[str, Callable[[], Bench]] = {
+    "adc": _on_pins("adc"),
     "ads1115": _chip("ads1115", 0x48, FakeAds1115),
     "bh1750": _chip("bh1750", 0x23, FakeBh1750),
     "aht20": _chip("aht20", 0x38, FakeAht20),
@@ -132,9 +140,11 @@ BENCHES: dict[str, Callable[[], Bench]] = {
     "iio (one channel)": _kernel(
         "iio", "raw_offset_scale", chip="hts221", channels={"humidity": KernelChannelOptions()}
     ),
+    "contact": _on_pins("contact", pin=17, repeat_s=1e-9),
     "i2c_register": _chip("i2c_register", 0x48, RegisterChip, {"address": 0x48, "register": 0}),
     "ina219": _chip("ina219", 0x40, FakeIna219),
     "ina226": _chip("ina226", 0x40, FakeIna226),
+    "pulse": _on_pins("pulse", pin=27),
     "scd4x": _chip("scd4x", 0x62, FakeScd4x),
     "htu21d": _chip("htu21d", 0x40, FakeHtu21d),
     "lm75": _chip("lm75", 0x48, FakeLm75),
@@ -164,12 +174,13 @@ every_chip_with_id = pytest.mark.parametrize("bench", WITH_ID, indirect=True)
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+def bench(request: pytest.FixtureRequest, pins: MockPins, tmp_path: Path) -> Iterator[Bench]:
     made = BENCHES[request.param]()
-    if made.case is None:
-        return made
-    plant(made.case, tmp_path)
-    return dataclasses.replace(made, root=tmp_path)
+    if made.case is not None:
+        plant(made.case, tmp_path)
+        made = dataclasses.replace(made, root=tmp_path)
+    yield made
+    made.driver.close()
 
 
 def test_benches_hold_every_driver_of_ours() -> None:
@@ -191,7 +202,8 @@ def test_driver_says_its_channels_before_it_is_built(bench: Bench) -> None:
 
     assert list(names) == [channel.name for channel in bench.driver.channels]
     assert len(set(names)) == len(names)
-    assert all(channel.unit for channel in bench.driver.channels)
+    # One and zero of a contact are in no unit.
+    assert all(channel.unit for channel in bench.driver.channels) is (bench.type_name != "contact")
 
 
 @every_driver
