@@ -14,6 +14,7 @@ from edge_agent.config.places import Path
 from edge_agent.config.shape import Named, Section, UnknownKey, assemble, did_you_mean
 from edge_agent.errors import ConfigError
 from edge_agent.options import option, options_of
+from edge_agent.processing.reporting import Report
 from edge_agent.sensors import base, registry
 from edge_agent.sensors.gpio.pins import PinNumber
 
@@ -155,8 +156,14 @@ def _public_names(built: Built) -> Iterator[tuple[Path, Hashable, str]]:
     for path, sensor in reversed(once.values()):
         for channel, settings in sensor.channels.items():
             own = ("channels", channel) if settings.name else ()
-            name = sensor.public_name(channel)
-            yield (*path, *own, "name"), name, f"'{name}'"
+            for name in _on_the_wire(sensor.public_name(channel), settings.report):
+                yield (*path, *own, "name"), name, f"'{name}'"
+
+
+def _on_the_wire(name: str, report: Report) -> list[str]:
+    """A channel's name, and those of its windows."""
+    stats = report.stats if report.every_s is not None else ()
+    return [name, *(f"{name}.{stat}" for stat in stats)]
 
 
 def _chips(built: Built) -> Iterator[tuple[Path, Hashable, str]]:
@@ -182,24 +189,26 @@ def _channels(common: SensorCommon, names: Sequence[str]) -> dict[str, Channel]:
     Raises:
         voluptuous.MultipleInvalid: settings for channels that there are not.
     """
-    direct = {o.key: (o.name, getattr(common, o.name), o.default) for o in options_of(Shaping)}
+    wrong = list(_misplaced(common, names))
+    if wrong:
+        raise vol.MultipleInvalid(wrong)
     if list(names) == [""]:
-        _refuse(common.channels, "channels", "is for sensors of several channels; this has one")
-        return {"": Channel(**{name: value for name, value, _ in direct.values()})}
-    own = ", ".join(names) or "each has its own"
-    belongs = f"is for sensors of one channel; here it belongs under channels: {own}"
-    for key, (_, value, default) in direct.items():
-        _refuse(value != default, key, belongs)
-    unknown: list[vol.Invalid] = [
-        UnknownKey(f"is unknown{did_you_mean(name, names)}", ["channels", name])
-        for name in common.channels
-        if name not in names
-    ]
-    if unknown:
-        raise vol.MultipleInvalid(unknown)
+        direct = {o.name: getattr(common, o.name) for o in options_of(Shaping)}
+        return {"": Channel(**direct)}
     return {name: common.channels.get(name, Channel()) for name in names}
 
 
-def _refuse(given: object, key: str, sentence: str) -> None:
-    if given:
-        raise vol.MultipleInvalid([vol.Invalid(sentence, [key])])
+def _misplaced(common: SensorCommon, names: Sequence[str]) -> Iterator[vol.Invalid]:
+    """Settings for channels that there are not, or not said of which of several."""
+    if list(names) == [""]:
+        if common.channels:
+            yield vol.Invalid("is for sensors of several channels; this has one", ["channels"])
+        return
+    own = ", ".join(names) or "each has its own"
+    sentence = f"is for sensors of one channel; here it belongs under channels: {own}"
+    for direct in options_of(Shaping):
+        if getattr(common, direct.name) != direct.default:
+            yield vol.Invalid(sentence, [direct.key])
+    for name in common.channels:
+        if name not in names:
+            yield UnknownKey(f"is unknown{did_you_mean(name, names)}", ["channels", name])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from edge_agent.options import Choice, Conflict, Duration, Number, option
@@ -136,14 +136,14 @@ class Alarms:
         entered = [watch.alarm for watch in self._watches if watch.entered]
         return [alarm.identity() for alarm in (*entered, *self._gone)]
 
-    def restore(self, state: Sequence[Any]) -> None:
+    def restore(self, state: Any) -> None:
         """Go on from what `state` gave before a restart.
 
         One that is no longer configured with this limit and priority is cleared, with the next
         value: the far end would wait for that for ever. What `state` cannot have given is passed
         over.
         """
-        for entry in state:
+        for entry in state if isinstance(state, list) else []:
             same = [watch for watch in self._watches if watch.alarm.identity() == entry]
             for watch in same:
                 watch.entered = True
@@ -186,7 +186,7 @@ def _remembered(entry: Any) -> Iterator[Alarm]:
     """The alarm that an identity tells of, if it is one."""
     try:
         alarm = Alarm(above=entry["above"], below=entry["below"], priority=entry["priority"])
+        if alarm.priority in {p.word for p in _PRIORITIES} and is_finite(alarm.limit):
+            yield alarm
     except (KeyError, TypeError):
         return
-    if alarm.priority in {p.word for p in _PRIORITIES} and is_finite(alarm.limit):
-        yield alarm

@@ -16,6 +16,8 @@ from edge_agent.types import Value
 _NORMAL_MAD = 0.6745
 #: What a signal that has never moved may move without being out of the ordinary.
 _STILL_SHARE = 0.01
+#: Of a value; less is noise of the arithmetic, such as a mean that settles.
+_LEAST_SHARE = 0.000_1
 #: Scores beyond it are given as this: they say no more, and infinities do not travel.
 MOST_SCORE = 1e6
 
@@ -80,8 +82,10 @@ class AnomalyWatch:
 
         A MAD of 0 means that more than half of the values are the same, as those of a coarse or a
         still sensor are. Then it is the finest step the values made; where they never moved, one
-        percent of what they are; and of a signal that was always 0 nothing can be said.
+        percent of what they are; and of a signal that was always 0 nothing can be said. It is never
+        less than a ten-thousandth of the value.
         """
         ordered = self._window.ordered
         mad = median(sorted(abs(value - middle) for value in ordered))
-        return mad / _NORMAL_MAD or self._window.finest_step() or abs(middle) * _STILL_SHARE
+        scale = mad / _NORMAL_MAD or self._window.finest_step() or abs(middle) * _STILL_SHARE
+        return max(scale, abs(middle) * _LEAST_SHARE)

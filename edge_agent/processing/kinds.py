@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any
 
-from edge_agent.kinds import Kind, Number
+from edge_agent.kinds import Kind, Number, Text
 
-_NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
+_NUMBER = r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE][-+]?[0-9]{1,2})?"
+_PERCENT = Text(rf"{_NUMBER} ?%", "a number like 0.5, or percent like '2%'")
+_POINT = Text(rf" *{_NUMBER} *-> *{_NUMBER} *", "a point like '2.8 -> 0', what is measured first")
+_AMOUNT = Number(least=0)
 #: Far enough from what a float can hold that a line through two of them can be reckoned.
 _COORDINATE = Number(-1e15, 1e15)
-#: Longer is a typing error, and Python takes its time over it.
-_LONGEST = 60
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,16 +42,13 @@ class MarginKind(Kind):
 
     def parse(self, written: Any) -> Margin:
         """The margin; it is not negative."""
-        match = re.fullmatch(rf"({_NUMBER}) ?%", written) if isinstance(written, str) else None
-        if isinstance(written, str) and (match is None or len(written) > _LONGEST):
-            raise ValueError(f"'{written[:_LONGEST]}' is no margin; write it like 0.5 or '2%'")
-        amount = Number(least=0).parse(float(match[1]) if match else written)
-        return Margin(amount, percent=match is not None)
+        if not isinstance(written, str):
+            return Margin(_AMOUNT.parse(written))
+        return Margin(_AMOUNT.parse(float(_PERCENT.parse(written).rstrip(" %"))), percent=True)
 
     def schema(self) -> dict[str, Any]:
         """A number, or a text with a percent sign."""
-        percent = {"type": "string", "pattern": rf"^{_NUMBER} ?%$"}
-        return {"anyOf": [{"type": "number", "minimum": 0}, percent]}
+        return {"anyOf": [_AMOUNT.schema(), _PERCENT.schema()]}
 
     def limits(self) -> str:
         """From nothing on."""
@@ -66,18 +63,14 @@ class Point(Kind):
 
     def parse(self, written: Any) -> tuple[float, float]:
         """Both numbers."""
-        text = written if isinstance(written, str) else ""
-        match = re.fullmatch(rf"\s*({_NUMBER})\s*->\s*({_NUMBER})\s*", text)
-        if match is None or len(text) > _LONGEST:
-            raise ValueError(
-                f"{str(written)[:_LONGEST]!r} is no point; write it like '2.8 -> 0', what is "
-                "measured first"
-            )
-        return _COORDINATE.parse(float(match[1])), _COORDINATE.parse(float(match[2]))
+        if not isinstance(written, str):
+            raise ValueError(f"is not {_POINT.meaning}")
+        measured, meant = map(float, _POINT.parse(written).split("->"))
+        return _COORDINATE.parse(measured), _COORDINATE.parse(meant)
 
     def schema(self) -> dict[str, Any]:
         """A text with an arrow in it."""
-        return {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*->\s*{_NUMBER}\s*$"}
+        return _POINT.schema()
 
     def write(self, value: Any) -> str:
         """As people write it."""

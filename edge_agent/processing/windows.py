@@ -66,6 +66,8 @@ class Statistics:
 class _Open:
     """A window that readings still go into."""
 
+    #: how many such stretches have passed since the epoch
+    number: int
     #: Unix seconds; the end is not part of it
     begins: float
     ends: float
@@ -102,15 +104,10 @@ class Windows:
         """
         told: list[SensorReading] = []
         number = math.floor(reading.timestamp / self._every_s)
-        begins, ends = number * self._every_s, (number + 1) * self._every_s
-        if self._open is not None and not self._belongs(reading, self._open):
-            # Only a later window closes one in time; to an earlier one the clock went back.
-            in_time = begins > self._open.begins and _clock(reading) == _clock(self._open.last)
-            told = self._closed(in_time=in_time)
+        if self._open is not None:
+            told = self._left(self._open, number, _clock(reading))
         if self._open is None:
-            since = begins if self._covered is not None else reading.timestamp
-            ends_at = now + ends - reading.timestamp
-            self._open = _Open(since, ends, ends_at, Statistics(), reading)
+            self._open = self._opened(number, reading, now)
         self._open.values.add(reading.value)
         self._open.last = reading
         return told
@@ -129,11 +126,21 @@ class Windows:
         """Close the window by the clock, if it is `due`."""
         return self._closed(in_time=True) if now >= self.due() else []
 
-    def _belongs(self, reading: SensorReading, window: _Open) -> bool:
-        """Whether it is the same stretch of time, told by a clock that was as right."""
-        begins = window.ends - self._every_s
-        inside = begins <= reading.timestamp < window.ends
-        return inside and _clock(reading) == _clock(window.last)
+    def _left(self, window: _Open, number: int, clock: object) -> list[SensorReading]:
+        """Close the window if it is not the one of this number, or the clock's mark is another."""
+        if _clock(window.last) != clock:
+            return self._closed(in_time=False)
+        if window.number != number:
+            # To an earlier window it was the clock that went back.
+            return self._closed(in_time=number > window.number)
+        return []
+
+    def _opened(self, number: int, reading: SensorReading, now: float) -> _Open:
+        """A new window; after one that closed in time it is a whole one."""
+        begins, ends = number * self._every_s, (number + 1) * self._every_s
+        whole = self._covered is not None and begins >= self._covered
+        since = begins if whole else reading.timestamp
+        return _Open(number, since, ends, now + ends - reading.timestamp, Statistics(), reading)
 
     def _closed(self, *, in_time: bool) -> list[SensorReading]:
         window, self._open = self._open, None

@@ -168,6 +168,144 @@ BROKEN = {
             "agent.yaml:5:49: sensors.d.valid.min: is 9, which is not below max, 3",
         ],
     ),
+    "filters": (
+        (
+            "sensors:\n"
+            "  - name: a\n    type: probe\n    pin: 4\n    filters:\n"
+            "      - {ofset: 1}\n"
+            "      - {median: {window_size: 0, sent_every: 1}}\n"
+            "      - {median: 5, offset: 1}\n"
+            "      - median\n"
+            "      - {median: }\n"
+            "      -\n"
+            "      - {clamp: {}}\n"
+            "      - {clamp: {min_value: 3, max_value: 2}}\n"
+            "      - {calibrate_linear: ['2.8 - 0', 5]}\n"
+            "      - {calibrate_linear: ['2.8 -> 0']}\n"
+            "      - {calibrate_linear: ['2.8 -> 0', '2.8 -> 1']}\n"
+            "      - {delta: 2 percent}\n"
+            "      - {throttle: 60}\n"
+            "      - {offset: {offset: 3}}\n"
+            "      - {median: {send_first_at: 3}}\n"
+            "  - {name: b, type: probe, pin: 5, filters: {offset: 1}}\n"
+        ),
+        [
+            "agent.yaml:6:10: sensors.a.filters[0].ofset: is unknown (did you mean 'offset'?)",
+            (
+                "agent.yaml:7:32: sensors.a.filters[1].median.window_size: 0 is less than 1, "
+                "the least allowed"
+            ),
+            (
+                "agent.yaml:7:35: sensors.a.filters[1].median.sent_every: is unknown "
+                "(did you mean 'send_every'?)"
+            ),
+            (
+                "agent.yaml:8:9: sensors.a.filters[2]: has 2 keys; a filter has one, as in "
+                "{offset: -0.4}, and the next begins with '- '"
+            ),
+            "agent.yaml:9:9: sensors.a.filters[3]: is not a filter; write it like {offset: -0.4}",
+            "agent.yaml:10:18: sensors.a.filters[4].median: is empty; say what it is to do",
+            "agent.yaml:11:8: sensors.a.filters[5]: is not a filter; write it like {offset: -0.4}",
+            (
+                "agent.yaml:12:17: sensors.a.filters[6].clamp.min_value: is missing, and so is "
+                "max_value; clamp needs a limit"
+            ),
+            (
+                "agent.yaml:13:29: sensors.a.filters[7].clamp.min_value: is 3, which is above "
+                "max_value, 2"
+            ),
+            (
+                "agent.yaml:14:29: sensors.a.filters[8].calibrate_linear[0]: '2.8 - 0' is not "
+                "a point like '2.8 -> 0', what is measured first"
+            ),
+            (
+                "agent.yaml:14:40: sensors.a.filters[8].calibrate_linear[1]: is not "
+                "a point like '2.8 -> 0', what is measured first"
+            ),
+            (
+                "agent.yaml:15:28: sensors.a.filters[9].calibrate_linear: has 1 items; "
+                "2 are needed at least"
+            ),
+            (
+                "agent.yaml:16:28: sensors.a.filters[10].calibrate_linear: says twice what 2.8 "
+                "means; keep one"
+            ),
+            (
+                "agent.yaml:17:17: sensors.a.filters[11].delta: '2 percent' is not a number "
+                "like 0.5, or percent like '2%'"
+            ),
+            (
+                "agent.yaml:18:20: sensors.a.filters[12].throttle: 60 has no unit; "
+                "did you mean '60s'?"
+            ),
+            "agent.yaml:19:18: sensors.a.filters[13].offset: {'offset': 3} is no number",
+            (
+                "agent.yaml:20:34: sensors.a.filters[14].median.send_first_at: is 3, "
+                "which is above send_every, 1"
+            ),
+            "agent.yaml:21:45: sensors.b.filters: is no list; begin each item with '- '",
+        ],
+    ),
+    "reports, alarms and anomalies": (
+        (
+            "sensors:\n"
+            "  - name: a\n    type: probe\n    pin: 4\n"
+            "    report: {deadband: 0.2, every: 1min, stats: [mean, men]}\n"
+            "    alarm: [{above: 8, below: 3}, {hysteresis: -3}, {above: 3, for: 5}]\n"
+            "    anomaly: {windw: 3}\n"
+            "  - name: b\n    type: probe\n    pin: 5\n"
+            "    report: {heartbeat: 10min, stats: [min, min]}\n"
+            "    alarm: {above: 3, priority: logs}\n"
+            "  - {name: b.min, type: probe, pin: 6}\n"
+            "  - {name: b.max, type: probe, pin: 7}\n"
+            "  - {name: c, type: probe, pin: 8, report: {every: 1h, stats: [min]}}\n"
+            "  - {name: c.min, type: probe, pin: 9}\n"
+            "  - {name: d, type: chip, alarm: {above: 3}, filters: [{median: 3}]}\n"
+        ),
+        [
+            (
+                "agent.yaml:5:24: sensors.a.report.deadband: is for single values, and every "
+                "sends none; keep one"
+            ),
+            (
+                "agent.yaml:5:56: sensors.a.report.stats[1]: 'men' is not one of "
+                "mean, min, max, count, last"
+            ),
+            (
+                "agent.yaml:6:21: sensors.a.alarm[0].above: is given together with below; "
+                "make two alarms of them"
+            ),
+            (
+                "agent.yaml:6:35: sensors.a.alarm[1].above: is missing, and so is below; "
+                "an alarm needs one of them"
+            ),
+            (
+                "agent.yaml:6:48: sensors.a.alarm[1].hysteresis: -3 is less than 0, "
+                "the least allowed"
+            ),
+            "agent.yaml:6:69: sensors.a.alarm[2].for: 5 has no unit; did you mean '5s'?",
+            "agent.yaml:7:15: sensors.a.anomaly.windw: is unknown (did you mean 'window'?)",
+            "agent.yaml:11:25: sensors.b.report.heartbeat: needs deadband beside it",
+            "agent.yaml:11:39: sensors.b.report.stats: names one of them twice",
+            "agent.yaml:11:39: sensors.b.report.stats: needs every beside it",
+            (
+                "agent.yaml:12:33: sensors.b.alarm.priority: 'logs' is not one of "
+                "critical, anomaly, telemetry"
+            ),
+            (
+                "agent.yaml:16:12: sensors.c.min.name: 'c.min' is already the public name of "
+                "a channel, at agent.yaml:15:12"
+            ),
+            (
+                "agent.yaml:17:34: sensors.d.alarm: is for sensors of one channel; here it "
+                "belongs under channels: temperature, humidity"
+            ),
+            (
+                "agent.yaml:17:55: sensors.d.filters: is for sensors of one channel; here it "
+                "belongs under channels: temperature, humidity"
+            ),
+        ],
+    ),
     "names the environment has not": (
         "device: {id: '${SITE}-${UNIT}'}\nupload: {api_key: '${KEY'}\n",
         [

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config.channels import Sensor
+from edge_agent.config.channels import Channel, Filters, Sensor
 from edge_agent.config.loader import load
 from edge_agent.errors import ConfigError
+from edge_agent.options import options_of
+from edge_agent.processing import filters
+from edge_agent.processing.alarms import Alarm
+from edge_agent.processing.anomaly import Anomaly
+from edge_agent.processing.kinds import Margin
+from edge_agent.processing.reporting import Report
+from edge_agent.processing.valid import Valid
 from edge_agent.sensors.chips.ads1115 import Ads1115Options, inputs_of
 
 Sensors = Callable[[str], tuple[Sensor, ...]]
@@ -47,6 +54,83 @@ def test_channels_that_are_not_written_are_all_of_them(sensors: Sensors) -> None
 
     assert list(soil.channels) == ["a0", "a1", "a2", "a3"]
     assert inputs_of(soil.options) == tuple(soil.channels)
+
+
+def test_channel_has_its_filters_and_all_the_rest(sensors: Sensors) -> None:
+    """The example of the documentation: what is composed from it is just this."""
+    (probe,) = sensors(
+        "{name: temp, type: bme280, channels: {temperature: {"
+        "filters: [{offset: -0.4}, {median: 5}, {median: {window_size: 3, send_every: 2}}, "
+        "{calibrate_linear: ['2.8 -> 0', '1.2 -> 100']}, {round: 1}, {delta: 2%}], "
+        "valid: {min: -40, max: 85}, report: {deadband: 0.2, heartbeat: 10min}, "
+        "alarm: [{above: 8, hysteresis: 0.5, for: 30s, priority: anomaly}, {below: 0}], "
+        "anomaly: {window: 60, deviation: 4}}, "
+        "humidity: {report: {every: 1min, stats: [mean, count]}, alarm: {below: 20}, anomaly: {}}}}"
+    )
+
+    assert probe.channels["temperature"] == Channel(
+        filters=(
+            filters.Offset(-0.4),
+            filters.Median(window_size=5),
+            filters.Median(window_size=3, send_every=2),
+            filters.CalibrateLinear(((2.8, 0.0), (1.2, 100.0))),
+            filters.Round(1),
+            filters.Delta(Margin(2, percent=True)),
+        ),
+        valid=Valid(-40, 85),
+        report=Report(Margin(0.2), heartbeat_s=600.0),
+        alarms=(
+            Alarm(above=8.0, hysteresis=0.5, for_s=30.0, priority="anomaly"),
+            Alarm(below=0.0),
+        ),
+        anomaly=Anomaly(60, 4.0),
+    )
+    assert probe.channels["humidity"] == Channel(
+        report=Report(every_s=60.0, stats=("mean", "count")),
+        alarms=(Alarm(below=20.0),),
+        anomaly=Anomaly(),
+    )
+    assert probe.channels["pressure"] == Channel()
+
+
+def test_channel_has_every_filter_by_its_name(sensors: Sensors) -> None:
+    """All that are declared can be written."""
+    written = {
+        "offset": "1",
+        "multiply": "2",
+        "calibrate_linear": "{datapoints: ['0 -> 0', '1 -> 1'], method: exact}",
+        "median": "3",
+        "moving_average": "{}",
+        "exponential_moving_average": "0.5",
+        "clamp": "{min_value: 0}",
+        "round": "0",
+        "delta": "0.5",
+        "throttle": "1min",
+        "skip_initial": "3",
+    }
+    assert list(written) == [option.key for option in options_of(Filters)]
+
+    items = ", ".join(f"{{{name}: {value}}}" for name, value in written.items())
+    (probe,) = sensors(
+        f"{{name: a, type: sht4x, channels: {{temperature: {{filters: [{items}]}}}}}}"
+    )
+
+    kinds = [type(one) for one in probe.channels["temperature"].filters]
+    assert kinds == [option.kind.of for option in options_of(Filters)]
+
+
+def test_point_from_the_environment_stays_out_of_messages(tmp_path: Path) -> None:
+    """It may be a secret in the wrong place."""
+    (tmp_path / "agent.yaml").write_text(
+        "sensors:\n  - {name: a, type: i2c_register, address: 0x10, register: 1, unit: x,\n"
+        "     filters: [{calibrate_linear: ['${KEY}', '${KEY}']}, {delta: '${KEY}'}]}\n"
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "agent.yaml", {"KEY": "sesame"})
+
+    assert len(caught.value.problems) == 3
+    assert "sesame" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

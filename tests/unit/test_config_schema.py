@@ -26,6 +26,7 @@ from edge_agent.sensors import registry
 CONFIG = Path(__file__).parents[2] / "config"
 ENVIRON = {"PYVORIN_DEMO_DIR": "/run/demo", "PYVORIN_DEMO_ENDPOINT": "http://127.0.0.1:1/in"}
 
+_ONE = "sensors: [{name: a, type: bh1750, "
 ACCEPTED = [
     "device:\n",
     "upload: {endpoint: , timeout: '${T}', auth: '${A}'}\n",
@@ -39,6 +40,15 @@ ACCEPTED = [
     "sensors: [{name: a, type: system, interval: 5s, metadata: {zone: 1}, disk: }]\n",
     "privacy: {drop: [unit, metadata.a.b], hash: [value], round: {metadata.lat: 2}}\n",
     "privacy: {drop: ['${F}'], round: {value: -1, metadata.b: }, key_file: /k}\n",
+    _ONE + "filters: [{offset: 1}, {median: 5}, {median: {}}, {clamp: {max_value: 3}}]}]\n",
+    _ONE + "filters: [{delta: 2%}, {delta: '${P}'}, {throttle: 60s}, {throttle: '${T}'}]}]\n",
+    _ONE + "filters: [{calibrate_linear: [2.8 -> 0, '${N} -> 1']}, {round: 1.0}]}]\n",
+    _ONE + "filters: , report: {every: 1h, stats: [max, last]}, anomaly: {}}]\n",
+    _ONE + "report: {deadband: 0, heartbeat: 5min}, anomaly: {window: 5}}]\n",
+    _ONE + "alarm: {above: 1}}]\n",
+    _ONE + "alarm: [{above: 1, below: , for: 5s}, {below: 0, priority: telemetry}]}]\n",
+    "sensors: [{name: a, type: bme280, channels: {humidity: {filters: [{round: 0}]}}}]\n",
+    "sensors: [{name: a, type: ads1115, channels: {a0: {gain: 1.024, alarm: []}}}]\n",
 ]
 REFUSED = [
     "devices: {}\n",
@@ -72,6 +82,20 @@ REFUSED = [
     "privacy: {hash: [operator]}\n",
     "privacy: {round: {metadata.lat: 16}}\n",
     "privacy: {round: {lat: 2}}\n",
+    _ONE + "filters: {offset: 1}}]\n",
+    _ONE + "filters: [{ofset: 1}]}]\n",
+    _ONE + "filters: [{offset: 1, round: 1}]}]\n",
+    _ONE + "filters: [{}]}]\n",
+    _ONE + "filters: [{offset: {offset: 1}}]}]\n",
+    _ONE + "filters: [{median: {size: 1}}]}]\n",
+    _ONE + "filters: [{calibrate_linear: [2.8 -> 0]}]}]\n",
+    _ONE + "filters: [{calibrate_linear: [2.8, 3]}]}]\n",
+    _ONE + "filters: [{delta: 2 percent}]}]\n",
+    _ONE + "report: {stats: []}}]\n",
+    _ONE + "alarm: [{abov: 1}]}]\n",
+    _ONE + "alarm: {below: 1, priority: logs}}]\n",
+    _ONE + "anomaly: {window: 1}}]\n",
+    "sensors: [{name: a, type: bme280, channels: {humidity: {filters: [{rund: 0}]}}}]\n",
 ]
 
 
@@ -121,7 +145,7 @@ def test_schema_accepts_what_the_checker_accepts(
 ):
     """Else an editor underlines what is right."""
     file = _written(tmp_path, text)
-    load(file, {"T": "20s", "A": "none", "F": "unit"})
+    load(file, {"T": "20s", "A": "none", "F": "unit", "P": "3 %", "N": "3"})
     validator.validate(document.read(file).data)
 
 
