@@ -136,7 +136,7 @@ def _sensor(slot: Slot, faulty: dict[str, str]) -> dict[str, Any]:
 
 def _faults(slot: Slot, faulty: dict[str, str]) -> dict[str, str]:
     """The faults of a sensor and of its channels, by name."""
-    return {name: faulty[name] for name in sorted(slot.plan.names() & faulty.keys())}
+    return {name: why for name, why in sorted(faulty.items()) if slot.plan.bears(name)}
 
 
 def _whole(seconds: float | None) -> int | None:

@@ -11,7 +11,6 @@ import dataclasses
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 from edge_agent.clock import Clock
@@ -119,10 +118,14 @@ class Intake:
         self.take_offered(now)
         self.pending.commit(now)
 
-    def inherit(self, former: Intake, names: AbstractSet[str], now: float) -> None:
-        """Take over the counts, the faults of these names, and what was not committed."""
+    def inherit(self, former: Intake, now: float) -> None:
+        """Take over the counts, the faults of sensors that are still there, what waits."""
         self.read_total = former.read_total
-        kept = {name: why for name, why in former.faults.faulty.items() if name in names}
+        kept = {
+            name: why
+            for name, why in former.faults.faulty.items()
+            if any(slot.plan.bears(name) for slot in self._slots)
+        }
         self.faults.faulty.update(kept)
         self.pending.inherit(former.pending, now)
 

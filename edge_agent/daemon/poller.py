@@ -91,8 +91,7 @@ class Poller:
 
         For a reload of the configuration; the other one has finished.
         """
-        names = {name for slot in self.slots.values() for name in slot.plan.names()}
-        self.intake.inherit(former.intake, names, self._clock.monotonic())
+        self.intake.inherit(former.intake, self._clock.monotonic())
 
     def finish(self) -> None:
         """Let the readers go, take in what has come, and commit what waits; for a stop."""

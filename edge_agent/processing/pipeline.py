@@ -25,9 +25,14 @@ class SensorPlan:
     #: labels and the sensor's own metadata, together
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def names(self) -> set[str]:
-        """Every name that a fault of this sensor may bear: its own and its channels'."""
-        return {self.name, *(channel.public_name for channel in self.channels.values())}
+    def bears(self, name: str) -> bool:
+        """Whether a fault of this name may be the sensor's own or one of its channels'.
+
+        Where the channels are known only when the hardware is seen, they begin as the sensor does.
+        """
+        if not self.channels:
+            return name == self.name or name.startswith(f"{self.name}.")
+        return name in {self.name, *(channel.public_name for channel in self.channels.values())}
 
 
 class SensorLine:

@@ -75,9 +75,19 @@ def test_marked_says_so_only_while_the_clock_is_not_right() -> None:
     assert marked({"a": 1}, synchronized=False) == {"a": 1, "clock": "unsynced"}
 
 
-def test_sensor_plan_names_all_that_a_fault_may_bear() -> None:
-    """Its own, and its channels'."""
-    assert PLAN.names() == {"room", "cold_chain", "room.h"}
+@pytest.mark.parametrize(
+    ("plan", "borne"),
+    [
+        (PLAN, {"room", "cold_chain", "room.h"}),
+        (SensorPlan("room", {}), {"room", "room.h", "room.x"}),
+    ],
+    ids=["channels known", "known when seen"],
+)
+def test_sensor_plan_knows_whose_fault_it_is(plan: SensorPlan, borne: set[str]) -> None:
+    """Its own, and its channels': those configured, else all that its name begins."""
+    names = {"room", "cold_chain", "room.h", "room.x", "rooms.h", "other"}
+
+    assert {name for name in names if plan.bears(name)} == borne
 
 
 @given(reasons=st.lists(st.sampled_from(["", "nack", "range"]), max_size=20))

@@ -12,6 +12,7 @@ from fakes.kernel import FakeSysfs, plant
 from edge_agent.config.loader import load
 from edge_agent.config.model import Sensor
 from edge_agent.errors import SensorError
+from edge_agent.options import options_of
 from edge_agent.sensors import base, registry
 from edge_agent.sensors.i2c import Buses
 from edge_agent.sensors.kernel import scan
@@ -77,3 +78,25 @@ def test_scan_of_a_tree_lists_what_can_be_read(case: Path, tmp_path: Path) -> No
     found = scan.devices(tmp_path)
 
     assert [vars(one) for one in found] == _json(case / "expected.json")["scan"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
+def test_what_scan_lists_can_be_pasted(case: Path, tmp_path: Path) -> None:
+    """It passes the configuration's checker, and chooses one device."""
+    sysfs = plant(case, tmp_path / "root")
+    lines = [f"  - {_pasted(found, f's{i}')}" for i, found in enumerate(scan.devices(sysfs.root))]
+    (tmp_path / "agent.yaml").write_text("\n".join(["sensors:", *lines, ""]), encoding="utf-8")
+
+    for sensor in load(tmp_path / "agent.yaml", {}).config.sensors:
+        told = as_told(built(sensor, sysfs))
+        assert "reason" not in told or told["reason"] not in {"absent", "ambiguous", "no_channel"}
+
+
+def _pasted(found: scan.Found, name: str) -> str:
+    """As a command would show it."""
+    declared = {option.name: option for option in options_of(registry.find(found.type).Options)}
+    written = [f"name: {name}", f"type: {found.type}"]
+    for option, value in found.options.items():
+        text = json.dumps(value) if isinstance(value, str) else declared[option].kind.write(value)
+        written.append(f"{option}: {text}")
+    return "{" + ", ".join(written) + "}"
