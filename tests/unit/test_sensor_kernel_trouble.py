@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +11,19 @@ from typing import Any
 
 import pytest
 from fakes.kernel import FakeSysfs, plant
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_agent.config.loader import load
 from edge_agent.errors import ConfigError, SensorError
+from edge_agent.processing.channel import Outgoing, Quality
+from edge_agent.processing.pipeline import SensorLine, SensorPlan
 from edge_agent.sensors import registry
 from edge_agent.sensors.base import Sensor, Surroundings
 from edge_agent.sensors.i2c import Buses
-from edge_agent.sensors.kernel import scan
+from edge_agent.sensors.kernel import scan, w1
 from edge_agent.sensors.kernel.device import KernelChannelOptions
+from edge_agent.sensors.kernel.sysfs import Files
 
 TESTCASES = Path(__file__).parents[1] / "testcases"
 I2C = "sys/devices/platform/soc/fe804000.i2c/i2c-1"
@@ -252,6 +259,48 @@ def test_crowd_of_devices_is_told_in_short(tmp_path: Path) -> None:
     assert "and 110 more" in str(caught.value)
     assert len(scan.devices(tmp_path)) == 120
     assert values(driver(sysfs, "iio", chip="adc", label="input 119")) == {"voltage0": 0.119}
+
+
+# -- what comes of it ----------------------------------------------------------------------------
+
+
+def test_channels_that_nobody_wrote_are_named_after_the_sensor(planted: Planted) -> None:
+    """On the wire, and in the fault of one alone."""
+    sensor = driver(planted("hwmon/fault_flag"), "hwmon", chip="lm90")
+    measured = [dataclasses.replace(one, timestamp=1.0) for one in sensor.read()]
+
+    every = SensorLine(SensorPlan("rack", {})).take(measured, 0.0, synchronized=True)
+
+    assert {one.name: one.fault for one in every if isinstance(one, Quality)} == {
+        "rack.fan": "disconnected",
+        "rack.temperature": "",
+        "rack.temperature2": "disconnected",
+    }
+    assert [one.reading.value for one in every if isinstance(one, Outgoing)] == [31.0]
+
+
+@given(text=st.text() | st.from_regex(w1._SLAVE))
+def test_w1_slave_of_any_content_is_a_temperature_or_an_error(text: str) -> None:
+    """No crash, and no number that is none."""
+    try:
+        value = w1.celsius(text, PROBE)
+    except SensorError as error:
+        assert error.reason != "failed"  # noqa: PT017  # any of them, or none
+    else:
+        assert math.isfinite(value)
+
+
+@given(content=st.binary() | st.from_regex(rb"[+-]?[0-9]{1,400}(\.[0-9]+)?\n?", fullmatch=True))
+def test_file_of_any_content_is_a_number_or_garbage(content: bytes) -> None:
+    """Also one that no float can hold."""
+    files = Files(Path("/"), lambda _: content)
+    try:
+        value = files.number(Path("/in"))
+    except SensorError as error:
+        assert error.reason == "garbage"  # noqa: PT017  # garbage, or a number
+    else:
+        assert value is not None
+        assert math.isfinite(value)
 
 
 # -- this machine --------------------------------------------------------------------------------

@@ -29,7 +29,9 @@ class Found:
 
 
 def devices(root: Path) -> Sequence[Found]:
-    """Every device of the kernel that measures something; nothing is measured, nothing raised.
+    """Every device of the kernel that measures something and can be told from the others.
+
+    Nothing is measured, and nothing raised.
 
     Args:
         root: where /sys is: ``/`` but in tests.
@@ -52,9 +54,11 @@ def _listed(type_name: str, driver: type[DeviceSensor], files: Files) -> Iterato
     there = driver.devices(files)
     for device in there:
         channels = driver.inputs(files, device)
+        options = _options(device, there)
+        alone = sum(driver.Options(**options).fit(other) for other in there) == 1
         # A 1-wire probe is listed as one; through hwmon it would be measured twice.
-        if channels and device.chip != hwmon.W1_CHIP:
-            yield Found(type_name, _options(device, there), ", ".join(channels))
+        if channels and alone and device.chip != hwmon.W1_CHIP:
+            yield Found(type_name, options, ", ".join(channels))
 
 
 def _options(device: Device, there: Sequence[Device]) -> dict[str, Any]:
