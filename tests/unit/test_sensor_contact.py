@@ -221,6 +221,21 @@ def test_contact_seen_in_the_middle_of_a_touch_says_nothing(door: Door) -> None:
     assert door.announced == []
 
 
+def test_contact_seen_to_differ_before_a_burst_is_looked_at_afresh_after_it(door: Door) -> None:
+    """What was noticed then says nothing of now."""
+    door.begin()
+    door.pins.flip_unseen(PIN)
+    assert door.measure() == []
+    door.pins.bounce(PIN, edges=1)
+    assert list(door.sensor.read()) == []
+    door.clock.advance(1.0)
+    door.pins.flip_unseen(PIN)
+
+    assert list(door.sensor.read()) == []
+    (found,) = door.measure()
+    assert found.age_s == pytest.approx(0.05)
+
+
 def test_contact_with_more_edges_than_there_is_room_for_counts_the_lost(door: Door) -> None:
     """Ten thousand in one burst: the state is right, and how many gave way is told."""
     door.begin()
@@ -255,6 +270,16 @@ def test_contact_with_a_repeat_of_zero_never_repeats(pins: MockPins, clock: Fake
     clock.advance(1e6)
 
     assert door.measure() == []
+
+
+def test_contact_that_bounces_when_it_is_to_repeat_says_what_comes_of_it(door: Door) -> None:
+    """The old state may be none any more."""
+    door.begin()
+    door.clock.advance(700.0)
+    door.pins.flip(PIN)
+
+    assert list(door.sensor.read()) == []
+    assert door.values() == [1]
 
 
 def test_contact_that_never_rests_is_a_fault_until_it_does(door: Door) -> None:
@@ -352,6 +377,15 @@ def test_contact_with_edges_from_another_thread_misses_no_change(
     values += door.values()
 
     assert values == [(edge + 1) % 2 for edge in range(edges)]
+
+
+def test_debounce_of_an_edge_told_late_waits_for_the_newest() -> None:
+    """Two clocks may differ by a little."""
+    debounce = Debounce(0.020)
+    debounce.edge(1.0, closed=True)
+    debounce.edge(0.99, closed=False)
+
+    assert debounce.rests_at == 1.020
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.1), st.booleans()), min_size=1, max_size=40))

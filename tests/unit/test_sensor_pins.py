@@ -79,6 +79,23 @@ def test_input_with_a_pull_the_board_does_not_allow_says_so(pins: MockPins) -> N
     assert not pins.reserved(2)
 
 
+def test_input_that_cannot_be_watched_is_let_go(
+    pins: MockPins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RPi.GPIO finds that out only then."""
+
+    def refused(_pin: Any, _edges: str) -> None:
+        raise RuntimeError("Failed to add edge detection")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(pins.factory.pin(17)), "_set_edges", refused)
+        with pytest.raises(SensorError) as caught:
+            claim()
+    # The error is kept, as a reader may; what it holds on to must be closed all the same.
+    assert not pins.reserved(17)
+    assert caught.value.reason == "failed"
+
+
 def test_input_in_use_says_by_whom(pins: MockPins) -> None:
     """Then it can be had when the other has let go."""
     first = claim()
