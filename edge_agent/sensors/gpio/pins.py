@@ -187,9 +187,10 @@ def opening(place: str) -> Iterator[Any]:
     with _lock, in_words(place), contextlib.chdir("."), warnings.catch_warnings():
         # pkg_resources, which 1.6.2 needs, warns of its own end: nobody here can help that.
         warnings.simplefilter("ignore")
-        _settle_the_library()
         import gpiozero  # noqa: PLC0415  # a machine without sensors on pins need not load it
 
+        if gpiozero.Device.pin_factory is None:
+            _settle_the_library()
         for fallback in (gpiozero.PinFactoryFallback, gpiozero.SPISoftwareFallback):
             warnings.simplefilter("error", fallback)
         yield gpiozero
