@@ -45,13 +45,9 @@ class Statistics:
         self._greatest = max(self._greatest, value)
 
     def told(self, stats: Sequence[str]) -> Mapping[str, Value]:
-        """The statistics of these names; of words ``count`` and ``last``, or ``last`` at least.
-
-        A mean lies between the least and the greatest value, whatever rounding does.
-        """
-        mean = max(self._least, min(self._mean, self._greatest))
+        """The statistics of these names; of words ``count`` and ``last``, or ``last`` at least."""
         values: dict[str, Value] = {
-            "mean": float(mean),
+            "mean": self._mean,
             "min": self._least,
             "max": self._greatest,
             "count": self.count,

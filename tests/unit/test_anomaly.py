@@ -107,6 +107,15 @@ def test_score_is_always_a_number_that_json_has(values: list[float]) -> None:
     assert all(score is None or abs(score) <= MOST_SCORE for score in scores)
 
 
+def test_median_between_the_largest_numbers_is_finite() -> None:
+    """Their sum would not be."""
+    window = SortedWindow(2)
+    window.add(1.6e308)
+    window.add(1.4e308)
+
+    assert window.median() == 1.5e308
+
+
 @given(
     st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=60),
     st.integers(1, 20),

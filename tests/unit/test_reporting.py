@@ -97,19 +97,19 @@ def test_deadband_is_against_what_was_queued_for_an_alarm() -> None:
     reporter = exception(Margin(1))
     assert reported(reporter, [20]) == [20]
 
-    assert reporter.take(reading(25), START + 10, queued=True) == []
+    assert reporter.take(reading(20.5), START + 10, queued=True) == []
 
-    assert take(reporter, 25.5, 20) == []
-    assert len(take(reporter, 20, 30)) == 1
+    assert take(reporter, 21.4, 20) == []
+    assert len(take(reporter, 21.6, 30)) == 1
 
 
 def test_heartbeat_comes_on_time() -> None:
     """Ten minutes are sixty readings of ten seconds, also where ticks come a moment early."""
     reporter = exception(Margin(5), heartbeat_s=600.0)
 
-    times = [index * 10.0 - (0.2 if index % 2 else 0.0) for index in range(181)]
+    times = [index * 10.0 - (0.2 if index % 60 else -0.1 * (index < 60)) for index in range(181)]
 
-    assert [at for at in times if take(reporter, 20, at)] == [0.0, 600.0, 1200.0, 1800.0]
+    assert [at for at in times if take(reporter, 20, at)] == [0.1, 600.0, 1200.0, 1800.0]
 
 
 def test_heartbeat_counts_from_the_last_report() -> None:
@@ -216,13 +216,16 @@ def test_window_cut_short_by_a_fault_covers_what_it_saw() -> None:
 
 
 def test_window_whose_time_was_over_at_the_fault_is_a_whole_one() -> None:
-    """The fault came after it."""
+    """The fault came after it; what follows the fault is not."""
     reporter = windows("mean")
     take(reporter, 4, 0)
 
-    (output,) = reporter.fault(START + 61)
+    (before,) = reporter.fault(START + 61)
+    take(reporter, 4, 70)
+    (after,) = take(reporter, 4, 120)
 
-    assert output.metadata["to"] == MINUTE + 60
+    assert before.metadata["to"] == MINUTE + 60
+    assert after.metadata["from"] == MINUTE + 70
 
 
 def test_windows_keep_readings_apart_that_another_clock_stamped() -> None:
@@ -234,7 +237,9 @@ def test_windows_keep_readings_apart_that_another_clock_stamped() -> None:
     (back,) = take(reporter, 1, -3600)
 
     assert (unsynced.metadata["clock"], unsynced.metadata["to"]) == ("unsynced", MINUTE)
-    assert (back.value, back.metadata["to"]) == (1, MINUTE + 10)
+    assert (back.value, back.metadata["from"], back.metadata["to"]) == (
+        *(1, MINUTE + 10, MINUTE + 10),
+    )
 
 
 def test_reading_that_comes_after_its_window_has_one_of_its_own() -> None:
