@@ -65,7 +65,8 @@ class Filters:
     delta: steps.Delta | None = option(
         Brief(steps.Delta, short="margin"),
         None,
-        help="Passes a value that is farther than this from the last that passed; '2%' of that.",
+        help="Passes a value that is farther than this from the last that passed; '2%' is a share "
+        "of that.",
     )
     throttle: steps.Throttle | None = option(
         Brief(steps.Throttle, short="period"),

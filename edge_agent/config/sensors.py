@@ -162,8 +162,7 @@ def _public_names(built: Built) -> Iterator[tuple[Path, Hashable, str]]:
 
 def _on_the_wire(name: str, report: Report) -> list[str]:
     """A channel's name, and those of its windows."""
-    stats = report.stats if report.every_s is not None else ()
-    return [name, *(f"{name}.{stat}" for stat in stats)]
+    return [name, *(f"{name}.{stat}" for stat in report.told_of_windows())]
 
 
 def _chips(built: Built) -> Iterator[tuple[Path, Hashable, str]]:

@@ -109,7 +109,7 @@ class Alarms:
             changed by ``now``.
         """
         changes = self.tick(now)
-        changes += [Transition(alarm, False, value) for alarm in self._gone]  # noqa: FBT003  # cleared
+        changes += [Transition(alarm, entered=False, value=value) for alarm in self._gone]
         self._gone = []
         if isinstance(value, str) or not is_finite(value):
             return changes
@@ -166,7 +166,7 @@ class _Watch:
         if self.entered:
             if self.alarm.back(value):
                 self.entered = False
-                yield Transition(self.alarm, False, value)  # noqa: FBT003  # cleared
+                yield Transition(self.alarm, entered=False, value=value)
         elif not self.alarm.beyond(value):
             self.since = None
         else:
@@ -179,7 +179,7 @@ class _Watch:
     def tick(self, now: float) -> Iterator[Transition]:
         if now >= self.due():
             self.entered, self.since = True, None
-            yield Transition(self.alarm, True, self._value)  # noqa: FBT003  # entered
+            yield Transition(self.alarm, entered=True, value=self._value)
 
 
 def _remembered(entry: Any) -> Iterator[Alarm]:

@@ -28,13 +28,13 @@ class Report:
     deadband: Margin | None = option(
         MarginKind(),
         None,
-        help="Only values farther than this from the last reported one; '2%' of that; 0: only "
-        "changes. The first good value after a fault is reported in any case.",
+        help="Reports a value that is farther than this from the last reported one ('2%' is a share "
+        "of that; 0: any change), and the first good one after a fault.",
     )
     heartbeat_s: float | None = option(
         Duration(1, 7 * _DAY_S),
         None,
-        help="With deadband: a value is reported when the last report is so long ago.",
+        help="With deadband: reports a value also when the last report is so long ago.",
     )
     every_s: float | None = option(
         Duration(1, _DAY_S),
@@ -44,9 +44,9 @@ class Report:
     )
     stats: tuple[str, ...] = option(
         Several(Choice(STATS), least=1),
-        ("mean", "min", "max"),
-        help="With every: which statistics. Each is a reading of its own, NAME.mean and so on; of "
-        "words there are last and count.",
+        (),
+        help="With every: which statistics; absent: mean, min and max. Each is a reading of its "
+        "own, NAME.mean and so on; of words there are last and count.",
     )
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -55,10 +55,14 @@ class Report:
             yield ("deadband", "every"), "is for single values, and every sends none; keep one"
         elif self.heartbeat_s is not None and self.deadband is None:
             yield ("heartbeat", "deadband"), "needs deadband beside it"
-        if self.every_s is None and self.stats != Report.stats:
+        if self.every_s is None and self.stats:
             yield ("stats", "every"), "needs every beside it"
         if len(set(self.stats)) < len(self.stats):
             yield ("stats",), "names one of them twice"
+
+    def told_of_windows(self) -> tuple[str, ...]:
+        """Which statistics there are of each window; none where values are reported."""
+        return () if self.every_s is None else self.stats or ("mean", "min", "max")
 
 
 class Reporter:
@@ -75,7 +79,7 @@ class Reporter:
         heartbeat_s = math.inf if settings.heartbeat_s is None else settings.heartbeat_s
         self._heartbeat_s = heartbeat_s - interval_s / 2
         every_s = settings.every_s
-        self._windows = None if every_s is None else Windows(every_s, settings.stats)
+        self._windows = None if every_s is None else Windows(every_s, settings.told_of_windows())
         #: what was queued last, and when: Unix and monotonic seconds; None after a fault
         self._last: Value | None = None
         self._timestamp = 0.0

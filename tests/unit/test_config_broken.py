@@ -258,7 +258,7 @@ BROKEN = {
             "    alarm: {above: 3, priority: logs}\n"
             "  - {name: b.min, type: probe, pin: 6}\n"
             "  - {name: b.max, type: probe, pin: 7}\n"
-            "  - {name: c, type: probe, pin: 8, report: {every: 1h, stats: [min]}}\n"
+            "  - {name: c, type: probe, pin: 8, report: {every: 1h}}\n"
             "  - {name: c.min, type: probe, pin: 9}\n"
             "  - {name: d, type: chip, alarm: {above: 3}, filters: [{median: 3}]}\n"
         ),

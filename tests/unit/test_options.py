@@ -183,6 +183,16 @@ def test_options_of_a_dataclass_are_its_declared_fields():
     }
 
 
+def test_option_with_a_key_of_its_own_is_written_so():
+    """Where one word for people and another for the code is right."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Door:
+        alarms: int = option(Whole(), 0, key="alarm", help="How often.")
+
+    assert [(o.name, o.key) for o in options_of(Door)] == [("alarms", "alarm")]
+
+
 def test_option_of_a_secret_kind_stays_out_of_the_repr():
     """A configuration can be logged whole."""
 

@@ -42,7 +42,7 @@ def exception(deadband: Margin, heartbeat_s: float | None = None) -> Reporter:
 
 
 def windows(*stats: str, every_s: float = 60.0) -> Reporter:
-    return Reporter(Report(every_s=every_s, stats=stats or Report.stats), interval_s=10.0)
+    return Reporter(Report(every_s=every_s, stats=stats), interval_s=10.0)
 
 
 def told(outputs: list[SensorReading]) -> dict[str, Value]:

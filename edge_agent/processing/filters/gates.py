@@ -19,7 +19,7 @@ class Delta(Filter):
     """Lets a value pass that differs from the last one that passed."""
 
     margin: Margin = option(
-        MarginKind(), help="Passes if farther than this from the last that passed; '2%' of it."
+        MarginKind(), help="How far from the last that passed; '2%' is a share of that."
     )
 
     def begin(self) -> Step:

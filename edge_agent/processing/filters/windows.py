@@ -20,7 +20,23 @@ _SIZE_HELP = "How many values it looks back over, the newest included."
 
 
 @dataclasses.dataclass(frozen=True)
-class _Sending:
+class _Window(Filter):
+    """How many values a filter looks at."""
+
+    window_size: int = option(_SIZE, 5, help=_SIZE_HELP)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Weight(Filter):
+    """How much the newest value weighs."""
+
+    alpha: float = option(
+        Number(0.000_001, 1), 0.1, help="The weight of the newest value; the rest has the others."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sending(Filter):
     """How many of the results pass."""
 
     send_every: int = option(
@@ -38,10 +54,8 @@ class _Sending:
 
 
 @dataclasses.dataclass(frozen=True)
-class Median(_Sending, Filter):
+class Median(_Sending, _Window):
     """The median of the last values: single outliers vanish."""
-
-    window_size: int = option(_SIZE, 5, help=_SIZE_HELP)
 
     def begin(self) -> Step:
         """With an empty window."""
@@ -49,7 +63,7 @@ class Median(_Sending, Filter):
 
 
 @dataclasses.dataclass(frozen=True)
-class MovingAverage(_Sending, Filter):
+class MovingAverage(_Sending, _Window):
     """The mean of the last values (ESPHome: sliding_window_moving_average)."""
 
     window_size: int = option(_SIZE, 15, help=_SIZE_HELP)
@@ -60,12 +74,8 @@ class MovingAverage(_Sending, Filter):
 
 
 @dataclasses.dataclass(frozen=True)
-class ExponentialMovingAverage(_Sending, Filter):
+class ExponentialMovingAverage(_Sending, _Weight):
     """The mean of all values, older ones weighing less and less."""
-
-    alpha: float = option(
-        Number(0.000_001, 1), 0.1, help="The weight of the newest value; the rest has the others."
-    )
 
     def begin(self) -> Step:
         """The first value is the first mean."""
