@@ -28,8 +28,8 @@ class Report:
     deadband: Margin | None = option(
         MarginKind(),
         None,
-        help="Reports a value that is farther than this from the last reported one ('2%' is a share "
-        "of that; 0: any change), and the first good one after a fault.",
+        help="Reports a value that is farther than this from the last reported one ('2%' is a "
+        "share of that; 0: any change), and the first good one after a fault.",
     )
     heartbeat_s: float | None = option(
         Duration(1, 7 * _DAY_S),
