@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import voluptuous as vol
 
@@ -12,8 +12,7 @@ from edge_agent.config.secret_kinds import SecretFile
 from edge_agent.config.shape import did_you_mean, or_empty
 from edge_agent.kinds import Expanded, Kind, Text, Whole
 from edge_agent.options import Conflict, option
-
-_T = TypeVar("_T")
+from edge_agent.processing.kinds import Several
 
 #: Without these a server could not tell which reading it has, of when, and how good its time is.
 _UNTOUCHED = ("sensor_name", "timestamp", "metadata.clock")
@@ -46,39 +45,14 @@ class Field(Kind):
         return path
 
     def schema(self) -> dict[str, Any]:
-        """A string that begins as a field does."""
+        """A string that begins as a field does, or one from the environment."""
         ways = "|".join((*self.others, r"metadata\.(?!clock$).+"))
-        return {"type": "string", "pattern": f"^(?:{ways})$"}
+        path = {"type": "string", "pattern": f"^(?:{ways})$"}
+        return {"anyOf": [path, {"$ref": "#/$defs/environment"}]}
 
     def limits(self) -> str:
         """Which fields."""
         return " or ".join((*self.others, "metadata.NAME"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Fields(Kind):
-    """A list of fields."""
-
-    field: Field
-    noun = "a list of fields"
-
-    def parse(self, written: Any) -> tuple[str, ...]:
-        """The paths, in the order written; every wrong one is told, each with its place."""
-        if not isinstance(written, list):
-            raise ValueError("is no list; write it like [metadata.operator]")
-        return tuple(_each(self.field.parse, enumerate(written)))
-
-    def schema(self) -> dict[str, Any]:
-        """An array of such strings."""
-        return {"type": "array", "items": _required(self.field)}
-
-    def write(self, value: Any) -> str:
-        """As an inline YAML list."""
-        return f"[{', '.join(value)}]"
-
-    def limits(self) -> str:
-        """Which fields."""
-        return self.field.limits()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +66,17 @@ class Rounding(Kind):
         """The decimal places by path; every wrong one is told, each with its place."""
         if not isinstance(written, dict):
             raise ValueError("is no mapping; write it like {metadata.lat: 2}")
-        given = {path: digits for path, digits in written.items() if digits is not None}
-        return dict(_each(self._one, ((path, (path, digits)) for path, digits in given.items())))
+        values, errors = {}, []
+        for path, digits in written.items():
+            if digits is None:
+                continue
+            try:
+                values[self.field.parse(path)] = _DIGITS.parse(digits)
+            except ValueError as error:
+                errors.append(vol.Invalid(str(error), [path]))
+        if errors:
+            raise vol.MultipleInvalid(errors)
+        return values
 
     def schema(self) -> dict[str, Any]:
         """An object of such fields."""
@@ -108,19 +91,16 @@ class Rounding(Kind):
         """Which fields, and how many places."""
         return f"{self.field.limits()}, {_DIGITS.limits()}"
 
-    def _one(self, item: tuple[Any, Any]) -> tuple[str, int]:
-        return self.field.parse(item[0]), _DIGITS.parse(item[1])
-
 
 @dataclasses.dataclass(frozen=True)
 class Privacy:
     """What of a reading never reaches the disk as it was read; a field stands in one list only."""
 
     drop: tuple[str, ...] = option(
-        Fields(Field("dropped", ("unit",))), (), help="Fields that are taken out of every reading."
+        Several(Field("dropped", ("unit",))), (), help="Fields that are taken out of every reading."
     )
     hash: tuple[str, ...] = option(
-        Fields(Field("hashed", ("value",))),
+        Several(Field("hashed", ("value",))),
         (),
         help="Fields replaced by their HMAC-SHA-256 under the key, as 64 hexadecimal digits; "
         "dropped while there is no key.",
@@ -154,25 +134,3 @@ def _near(path: str) -> str:
     if root == "metadata":
         return ""
     return did_you_mean(path, (f"metadata.{name or root}", "unit", "value"))
-
-
-def _each(parse: Callable[[Any], _T], written: Iterable[tuple[int | str, Any]]) -> list[_T]:
-    """What ``parse`` makes of each item, which comes with the key or position it stands at.
-
-    Raises:
-        voluptuous.MultipleInvalid: every error, with its key or position.
-    """
-    values, errors = [], []
-    for step, item in written:
-        try:
-            values.append(parse(item))
-        except ValueError as error:
-            errors.append(vol.Invalid(str(error), [step]))
-    if errors:
-        raise vol.MultipleInvalid(errors)
-    return values
-
-
-def _required(kind: Kind) -> dict[str, Any]:
-    """The JSON Schema of a list's item: of its kind, or a text from the environment."""
-    return {"anyOf": [kind.schema(), {"$ref": "#/$defs/environment"}]}

@@ -70,8 +70,8 @@ privacy:
   key_file: s3cret
 """,
         """\
-2:9: privacy.drop: is no list; write it like [metadata.operator]
-3:9: privacy.hash: is no list; write it like [metadata.operator]
+2:9: privacy.drop: is no list; begin each item with '- '
+3:9: privacy.hash: is no list; begin each item with '- '
 4:10: privacy.round: is no mapping; write it like {metadata.lat: 2}
 5:13: privacy.key_file: is not an absolute path; the secret itself belongs into that file
 """,
