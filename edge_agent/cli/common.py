@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import os
+import pwd
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 #: Where the service's configuration is.
 CONFIG_FILE = Path("/etc/pyvorin/agent.yaml")
@@ -21,15 +27,38 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_json_options(parser: argparse.ArgumentParser, schema: Mapping[str, Any]) -> None:
+    """Add ``--json``, and ``--json-schema``, which prints what ``--json`` keeps to."""
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument(
+        "--json-schema",
+        action=_PrintSchema,
+        const=schema,
+        nargs=0,
+        help="print the JSON Schema of --json and exit",
+    )
+
+
+class _PrintSchema(argparse.Action):
+    """Like ``--help``: prints, and leaves the rest undone."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_args: Any) -> None:
+        sys.stdout.write(json.dumps(self.const, indent=2) + "\n")
+        parser.exit()
+
+
 def become_owner(path: Path) -> None:
     """Run as root, become the file's owner: see what the service sees, leave nothing of root's.
 
-    Does nothing for anybody else, or where there is no such file.
+    With the groups that the owner has, as the service has them: buses belong to groups. Does
+    nothing for anybody else, or where there is no such file.
     """
     if os.geteuid() != 0 or not path.exists():
         return
     owner = path.stat()
     if owner.st_uid != 0:
         os.setgroups([])
+        with contextlib.suppress(KeyError):
+            os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
         os.setgid(owner.st_gid)
         os.setuid(owner.st_uid)

@@ -71,7 +71,7 @@ def gather(queue: CloudSyncQueue, directory: Path) -> dict[str, Any]:
     ledger = queue.ledger()
     return {
         "version": 1,
-        "running": (agent := _agent(directory / "status.json")) is not None,
+        "running": (agent := running_agent(directory / "status.json")) is not None,
         "queue": {
             "path": str(queue.path),
             "depth": ledger.queued,
@@ -84,7 +84,7 @@ def gather(queue: CloudSyncQueue, directory: Path) -> dict[str, Any]:
     }
 
 
-def _agent(file: Path) -> dict[str, Any] | None:
+def running_agent(file: Path) -> dict[str, Any] | None:
     """What a running agent wrote of itself; None when none runs."""
     try:
         written: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

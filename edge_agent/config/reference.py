@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from edge_agent.config.channels import SensorCommon, Shaping
 from edge_agent.config.model import Config
@@ -45,38 +46,54 @@ def markdown(drivers: Drivers = REGISTRY) -> str:
     return "\n".join(lines)
 
 
-def table(section: type, prefix: str = "", places: Mapping[type, str] | None = None) -> list[str]:
-    """The settings that a dataclass declares, as a Markdown table.
+class Row(NamedTuple):
+    """One setting, in words."""
+
+    #: what people write, with the sections it stands in: ``channels.NAME.gain``
+    key: str
+    #: how its value is written, and the range
+    written: str
+    #: the default as people would write it; empty where there is none, or nothing to see
+    default: str
+    #: whether it must be given
+    required: bool
+    meaning: str
+
+
+def rows(
+    section: type, prefix: str = "", places: Mapping[type, str] | None = None
+) -> Iterator[Row]:
+    """The settings that a dataclass declares; a section is followed by the settings in it.
 
     Args:
         section: the dataclass.
         prefix: what leads to its keys.
         places: sections that are explained in one place alone, each with the key of that.
     """
-    return [*_HEAD, *_rows(options_of(section), prefix, places or {})]
-
-
-def _rows(options: Iterable[Option], prefix: str, places: Mapping[type, str]) -> Iterator[str]:
-    """A table row for each setting; a section is followed by the rows of its own."""
-    for option in options:
+    for option in options_of(section):
         kind, key = option.kind, f"{prefix}{option.key}"
-        steps, section = inside(kind) or ("", None)
-        place = key if section is None else places.get(section, key)
+        steps, within = inside(kind) or ("", None)
+        place = key if within is None else (places or {}).get(within, key)
+        noun, limits = kind.noun, kind.limits()
+        written = f"{noun}: {limits}" if limits and limits != noun else noun
         meaning = option.help if place == key else f"As `{place}`."
-        yield _row(key, kind.noun, kind.limits(), _default(option), meaning)
-        if section and place == key:
-            yield from _rows(options_of(section), f"{key}{steps}", places)
+        yield Row(key, written, _default(option), option.default is Required, meaning)
+        if within and place == key:
+            yield from rows(within, f"{key}{steps}", places)
 
 
-def _row(key: str, noun: str, limits: str, default: str, meaning: str) -> str:
-    written = f"{noun}: {limits}" if limits and limits != noun else noun
-    cells = (f"`{key}`", written, default, meaning)
+def table(section: type, prefix: str = "", places: Mapping[type, str] | None = None) -> list[str]:
+    """The same as a Markdown table."""
+    return [*_HEAD, *map(_line, rows(section, prefix, places))]
+
+
+def _line(row: Row) -> str:
+    default = "required" if row.required else f"`{row.default}`" if row.default else ""
+    cells = (f"`{row.key}`", row.written, default, row.meaning)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _default(option: Option) -> str:
-    if option.default is Required:
-        return "required"
-    if option.default in (None, "", ()) or isinstance(option.kind, Section | Named):
+    if option.default in (Required, None, "", ()) or isinstance(option.kind, Section | Named):
         return ""
-    return f"`{option.kind.write(option.default)}`"
+    return option.kind.write(option.default)

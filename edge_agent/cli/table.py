@@ -1,0 +1,21 @@
+"""Columns of text, as wide as they need to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """One line for each row, two spaces between the columns; the last is as wide as it likes.
+
+    Args:
+        rows: may differ in length; a cell that is the last of its row widens no column.
+    """
+    widths: dict[int, int] = {}
+    for row in rows:
+        for column, cell in enumerate(row[:-1]):
+            widths[column] = max(widths.get(column, 0), len(cell))
+    return [
+        "  ".join(cell.ljust(widths.get(column, 0)) for column, cell in enumerate(row)).rstrip()
+        for row in rows
+    ]
