@@ -26,6 +26,8 @@ from edge_agent.types import Measurement, Priority, SensorReading, Submission
 
 #: Submissions from other threads that wait at the most; the oldest give way.
 MOST_OFFERED = 100
+# Milliseconds: more would be noise, and bytes on a metered link.
+_DIGITS = 3
 
 
 class Intake:
@@ -80,12 +82,24 @@ class Intake:
             metadata = {**self._labels, **reading.metadata}
             self._submit(dataclasses.replace(reading, metadata=metadata), priority, now)
 
-    def measured(self, slot: Slot, measurements: Sequence[Measurement], now: float) -> None:
-        """Shape and submit what a sensor measured; it is well."""
+    def measured(
+        self, slot: Slot, measurements: Sequence[Measurement], returned_at: float, now: float
+    ) -> None:
+        """Shape and submit what a sensor measured; it is well.
+
+        Args:
+            slot: the sensor.
+            measurements: what its driver returned.
+            returned_at: when it did, monotonic seconds.
+            now: monotonic seconds.
+        """
         self._look_for_another_probe(slot, measurements, now)
         self._recall_line(slot, now)
         synchronized = self._clock.synchronized()
-        every = slot.line.take(measurements, now, synchronized=synchronized)
+        # Reckoned back only here: the wall clock may have been set since the driver returned.
+        epoch = self._clock.wall() - self._clock.monotonic()
+        stamped = [_stamped(measured, epoch + returned_at) for measured in measurements]
+        every = slot.line.take(stamped, returned_at, synchronized=synchronized)
         # A sensor of one channel has but one name: what that says is said below.
         if slot.plan.name not in {shaped.name for shaped in every if isinstance(shaped, Quality)}:
             self._quality(slot, slot.plan.name, "", "", now)
@@ -111,10 +125,21 @@ class Intake:
         due = min((slot.line.due() for slot in self._timed), default=float("inf"))
         return min(due, self.pending.step(now))
 
+    def step_of_clock(self, wall_step_s: float, now: float, *, first: bool) -> None:
+        """The wall clock was set: no window goes on over it, and what waits is corrected.
+
+        Args:
+            wall_step_s: by how much.
+            now: monotonic seconds.
+            first: whether the times before it were wrong.
+        """
+        self._close_windows(now)
+        if first:
+            self.pending.correct(wall_step_s)
+
     def finish(self, now: float) -> None:
         """Close what is open, and commit everything."""
-        for slot in self._slots:
-            self._pass_on(slot, slot.line.close(now), now)
+        self._close_windows(now)
         self.take_offered(now)
         self.pending.commit(now)
 
@@ -128,6 +153,10 @@ class Intake:
         }
         self.faults.faulty.update(kept)
         self.pending.inherit(former.pending, now)
+
+    def _close_windows(self, now: float) -> None:
+        for slot in self._slots:
+            self._pass_on(slot, slot.line.close(now), now)
 
     def _pass_on(self, slot: Slot, every: Iterable[Shaped], now: float) -> None:
         """Submit readings, tell of faults, and keep what the line must know after a restart."""
@@ -213,3 +242,10 @@ class Intake:
     def _own(self, slot: Slot) -> dict[str, Any]:
         """The metadata of what the agent itself says of a sensor."""
         return marked(slot.plan.metadata, synchronized=self._clock.synchronized())
+
+
+def _stamped(measured: Measurement, returned: float) -> Measurement:
+    """The measurement with its time: the driver's own, or when it returned less its age."""
+    if measured.timestamp is not None:
+        return measured
+    return dataclasses.replace(measured, timestamp=round(returned - measured.age_s, _DIGITS))

@@ -117,7 +117,7 @@ class Poller:
             self.intake.remember(slot.owner, result.state, now)
         if result.measurements is not None:
             slot.failures = 0
-            self.intake.measured(slot, result.measurements, now)
+            self.intake.measured(slot, result.measurements, result.returned_at, now)
         elif result.error is not None:
             self._schedule.failed(slot, now)
             self.intake.failed(slot, result.error, now)
@@ -134,7 +134,6 @@ class Poller:
             return
         with contextlib.suppress(StoreError):
             for step in self._queue.tick():
-                if step.first:
-                    self.intake.pending.correct(step.wall_s)
+                self.intake.step_of_clock(step.wall_s, now, first=step.first)
                 line = event("clock_step", wall_s=round(step.wall_s, 1), first=step.first)
                 self._say(NOTICE, line)

@@ -51,8 +51,10 @@ class Result:
     name: str
     #: seconds until the measurement can be fetched
     wait_s: float | None = None
-    #: what was measured, each with its time
+    #: what was measured, just when the driver returned it
     measurements: Sequence[Measurement] | None = None
+    #: when that was, monotonic seconds
+    returned_at: float = 0.0
     #: why there is none
     error: SensorError | None = None
     #: what must outlive a restart; None where nothing must
@@ -115,8 +117,14 @@ def _call(job: Job, clock: Clock) -> Result:
             raise ValueError(f"trigger() asks for {wait_s} s, more than {LONGEST_WAIT_S:.0f} s")
         if wait_s > 0.0:
             return Result(job.name, wait_s=wait_s, restored=restored)
-    checked = [_checked(measured, clock.wall()) for measured in sensor.read()]
-    return Result(job.name, measurements=checked, state=_state(sensor), restored=restored)
+    measurements = [_checked(measured) for measured in sensor.read()]
+    return Result(
+        job.name,
+        measurements=measurements,
+        returned_at=clock.monotonic(),
+        state=_state(sensor),
+        restored=restored,
+    )
 
 
 def _state(sensor: Sensor) -> Any:
@@ -151,18 +159,19 @@ class _Announced:
         return [self._sensors.pop() for _ in range(len(self._sensors))]
 
 
-def _checked(measured: Measurement, wall: float) -> Measurement:
-    """The measurement with its time: the driver's own, or now less its age.
+def _checked(measured: Measurement) -> Measurement:
+    """The measurement, if it is what the contract says; the value is looked at later.
 
     Raises:
-        TypeError, ValueError: it is not what the contract says; the value is looked at later.
+        TypeError, ValueError: it is not.
     """
     if not isinstance(measured.channel, str) or not isinstance(measured.metadata, Mapping):
         raise TypeError(f"read() returns a channel or metadata of the wrong type: {measured}")
-    timestamp = wall - measured.age_s if measured.timestamp is None else measured.timestamp
-    if not math.isfinite(timestamp):
-        raise ValueError(f"read() returns the timestamp {timestamp}")
-    return dataclasses.replace(measured, timestamp=timestamp)
+    if not math.isfinite(measured.age_s):
+        raise ValueError(f"read() returns the age {measured.age_s}")
+    if measured.timestamp is not None and not math.isfinite(measured.timestamp):
+        raise ValueError(f"read() returns the timestamp {measured.timestamp}")
+    return measured
 
 
 class InlineReaders:

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from fakes.bench import Bench
 from fakes.clock import FakeClock
-from fakes.sensors import ScriptedSensor, slot
+from fakes.sensors import ScriptedSensor, StuckReaders, slot
 
+from edge_agent.daemon.readers import Result
 from edge_agent.daemon.schedule import Slot
 from edge_agent.errors import SensorError, StoreError
+from edge_agent.processing.channel import ChannelPlan
+from edge_agent.processing.reporting import Report
 from edge_agent.types import Measurement
 
 
@@ -120,6 +123,52 @@ def test_poller_measurement_has_the_time_at_which_it_happened(bench: Bench) -> N
     start = bench.clock.wall()
     bench.run(0)
     assert [data["timestamp"] - start for data in bench.stored("door")] == [-0.25, -0.125]
+
+
+def test_poller_drivers_own_time_is_kept(bench: Bench) -> None:
+    """A logger's memory knows when it measured."""
+    bench.poll(slot("logger", ScriptedSensor([Measurement("", 1, "", timestamp=5.0)])))
+    bench.run(0)
+    assert bench.stored("logger")[0]["timestamp"] == 5.0
+
+
+def test_poller_measurement_taken_in_after_a_step_of_the_clock_has_the_right_time(
+    tmp_path: Path,
+) -> None:
+    """The driver returned before the clock was set, and the poller came to it after that."""
+    bench = Bench(tmp_path, FakeClock(100.0, synchronized=False))
+    readers = StuckReaders()
+    bench.poll(slot("s"), readers=readers)
+    bench.run(1)
+    measured = [Measurement("", 4.0, "celsius")]
+    readers.answers.append(Result("s", measurements=measured, returned_at=bench.clock.monotonic()))
+    bench.clock.advance(1)
+    bench.clock.step(1_750_000_000)
+    bench.clock.trust()
+    bench.run(0)
+    (stored,) = bench.stored("s")
+    assert (stored["timestamp"], stored["metadata"]) == (1_750_000_101.0, {})
+    bench.queue.close()
+
+
+def test_poller_window_does_not_go_on_over_a_step_of_the_clock(tmp_path: Path) -> None:
+    """What was measured before is told with the corrected times, and apart."""
+    bench = Bench(tmp_path, FakeClock(100.0, synchronized=False))
+    plan = {"": ChannelPlan("s", report=Report(every_s=3600, stats=("mean",)))}
+    bench.poll(slot("s", ScriptedSensor(1.0, 3.0, 8.0), channels=plan))
+    bench.run(15)
+    bench.clock.step(1_750_000_000)
+    bench.clock.trust()
+    bench.run(3600)
+    first, second = bench.stored("s.mean")
+    assert (first["value"], first["metadata"]["clock"], first["metadata"]["count"]) == (
+        2.0,
+        "corrected",
+        2,
+    )
+    assert first["metadata"]["from"] == 1_750_000_100.0
+    assert (second["value"], "clock" in second["metadata"]) == (8.0, False)
+    bench.queue.close()
 
 
 # -- what outlives a restart ----------------------------------------------------------------------

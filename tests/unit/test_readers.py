@@ -71,13 +71,14 @@ def test_readers_stuck_bus_stalls_that_bus_alone(desk: Desk) -> None:
     assert [result.name for result in come] == ["stuck", "behind"]
 
 
-def test_readers_stamp_what_the_driver_did_not(desk: Desk, clock: FakeClock) -> None:
-    """A driver's own time (an edge of a contact) is kept."""
-    own = Measurement("edge", 1, "", timestamp=5.0)
-    desk.do(ScriptedSensor([own, Measurement("level", 2, "")]))
+def test_readers_note_when_the_driver_returned(desk: Desk, clock: FakeClock) -> None:
+    """On the clock that nobody sets; the poller makes a time of it."""
+    desk.do(ScriptedSensor([Measurement("level", 2, "")]))
     (result,) = desk.next()
-    assert result.measurements is not None
-    assert [m.timestamp for m in result.measurements] == [5.0, clock.wall()]
+    assert (result.measurements, result.returned_at) == (
+        [Measurement("level", 2, "")],
+        clock.monotonic(),
+    )
 
 
 def test_readers_close_their_sensors_in_the_thread_that_used_them(desk: Desk) -> None:
