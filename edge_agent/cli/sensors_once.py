@@ -99,12 +99,11 @@ class Round:
         elif result.error is not None:
             self._end(Outcome(result.name, faults={result.name: str(result.error)}))
         else:
-            self._end(self._shaped(slot, result.measurements or ()))
+            self._end(self._shaped(slot, result.measurements or (), now))
 
-    def _shaped(self, slot: Slot, measurements: Sequence[Measurement]) -> Outcome:
-        shaped = slot.line.take(
-            measurements, self._clock.monotonic(), synchronized=self._clock.synchronized()
-        )
+    def _shaped(self, slot: Slot, measurements: Sequence[Measurement], now: float) -> Outcome:
+        wall, synchronized = self._clock.wall(), self._clock.synchronized()
+        shaped = slot.line.take(measurements, now, wall, synchronized=synchronized)
         return Outcome(
             slot.plan.name,
             [one.reading for one in shaped if isinstance(one, Outgoing)],

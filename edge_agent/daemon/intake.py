@@ -26,8 +26,6 @@ from edge_agent.types import Measurement, Priority, SensorReading, Submission
 
 #: Submissions from other threads that wait at the most; the oldest give way.
 MOST_OFFERED = 100
-# Milliseconds: more would be noise, and bytes on a metered link.
-_DIGITS = 3
 
 
 class Intake:
@@ -97,9 +95,8 @@ class Intake:
         self._recall_line(slot, now)
         synchronized = self._clock.synchronized()
         # Reckoned back only here: the wall clock may have been set since the driver returned.
-        epoch = self._clock.wall() - self._clock.monotonic()
-        stamped = [_stamped(measured, epoch + returned_at) for measured in measurements]
-        every = slot.line.take(stamped, returned_at, synchronized=synchronized)
+        wall = self._clock.wall() - (self._clock.monotonic() - returned_at)
+        every = slot.line.take(measurements, returned_at, wall, synchronized=synchronized)
         # A sensor of one channel has but one name: what that says is said below.
         if slot.plan.name not in {shaped.name for shaped in every if isinstance(shaped, Quality)}:
             self._quality(slot, slot.plan.name, "", "", now)
@@ -242,10 +239,3 @@ class Intake:
     def _own(self, slot: Slot) -> dict[str, Any]:
         """The metadata of what the agent itself says of a sensor."""
         return marked(slot.plan.metadata, synchronized=self._clock.synchronized())
-
-
-def _stamped(measured: Measurement, returned: float) -> Measurement:
-    """The measurement with its time: the driver's own, or when it returned less its age."""
-    if measured.timestamp is not None:
-        return measured
-    return dataclasses.replace(measured, timestamp=round(returned - measured.age_s, _DIGITS))

@@ -73,11 +73,14 @@ class ChannelLine:
         self._last: SensorReading | None = None
         self._now = -math.inf
 
-    def take(self, measured: Measurement, metadata: Mapping[str, Any], now: float) -> list[Shaped]:
+    def take(
+        self, measured: Measurement, timestamp: float, metadata: Mapping[str, Any], now: float
+    ) -> list[Shaped]:
         """Take in a measurement.
 
         Args:
-            measured: a stamped one.
+            measured: what the driver said.
+            timestamp: when it was measured, Unix seconds.
             metadata: of its readings, the clock's mark among it.
             now: when it was measured, monotonic seconds.
         """
@@ -87,12 +90,11 @@ class ChannelLine:
         value: Value | None = None
         if not fault:
             value, fault, detail = self._believed(measured, now)
-        if fault or measured.timestamp is None:
-            fault = fault or "no_time"
-            return [Quality(self.name, fault, detail or fault), *self.fail(now)]
+        if fault:
+            return [Quality(self.name, fault, detail), *self.fail(now)]
         if value is None:
             return [Quality(self.name)]
-        self._last = SensorReading(self.name, measured.timestamp, value, measured.unit, metadata)
+        self._last = SensorReading(self.name, timestamp, value, measured.unit, metadata)
         return [Quality(self.name), *self._told(self._last, now)]
 
     def fail(self, now: float) -> list[Outgoing]:

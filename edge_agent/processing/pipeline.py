@@ -13,6 +13,9 @@ from typing import Any
 from edge_agent.processing.channel import ChannelLine, ChannelPlan, Outgoing, Shaped
 from edge_agent.types import Measurement
 
+# Milliseconds: more would be noise, and bytes on a metered link.
+_DIGITS = 3
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SensorPlan:
@@ -49,23 +52,23 @@ class SensorLine:
         self.is_timed = any(line.is_timed for line in every)
 
     def take(
-        self, measurements: Iterable[Measurement], now: float, *, synchronized: bool
+        self, measurements: Iterable[Measurement], now: float, wall: float, *, synchronized: bool
     ) -> list[Shaped]:
         """Shape what a driver returned.
 
         Args:
-            measurements: stamped ones.
-            now: monotonic seconds.
-            synchronized: whether the clock they were stamped by is right; if not, they say so.
+            measurements: in the order of their times.
+            now: when it returned them, monotonic seconds.
+            wall: the same, Unix seconds: their time, less their age, where they have none.
+            synchronized: whether the wall clock is right; if not, they say so.
         """
         mark = marked({}, synchronized=synchronized)
-        return [
-            shaped
-            for measured in measurements
-            for shaped in self._line(measured.channel).take(
-                measured, {**self._plan.metadata, **measured.metadata, **mark}, now - measured.age_s
-            )
-        ]
+        told: list[Shaped] = []
+        for measured in measurements:
+            metadata = {**self._plan.metadata, **measured.metadata, **mark}
+            line = self._line(measured.channel)
+            told += line.take(measured, _time(measured, wall), metadata, now - measured.age_s)
+        return told
 
     def fail(self, now: float) -> list[Outgoing]:
         """The sensor measured nothing: what its channels make of that."""
@@ -100,6 +103,12 @@ class SensorLine:
             name = f"{self._plan.name}.{channel}" if channel else self._plan.name
             self._lines[channel] = ChannelLine(ChannelPlan(name))
         return self._lines[channel]
+
+
+def _time(measured: Measurement, wall: float) -> float:
+    """When it was measured: as the driver says, or its age before ``wall``."""
+    own = measured.timestamp
+    return round(wall - measured.age_s, _DIGITS) if own is None else own
 
 
 def marked(metadata: Mapping[str, Any], *, synchronized: bool) -> dict[str, Any]:

@@ -44,8 +44,8 @@ class Track:
         self.line.restore(state, self.now, EPOCH + self.now)
 
     def _measure(self, value: Any, more: dict[str, Any]) -> Any:
-        measured = Measurement("", value, "celsius", EPOCH + self.now, **more)
-        quality, *told = self.line.take(measured, {"zone": "A"}, self.now)
+        measured = Measurement("", value, "celsius", **more)
+        quality, *told = self.line.take(measured, EPOCH + self.now, {"zone": "A"}, self.now)
         self.now += 10
         assert isinstance(quality, Quality)
         self.faults.append(quality.fault)
@@ -86,8 +86,8 @@ def test_channel_fault_makes_the_filters_begin_anew() -> None:
 def test_channel_fault_of_the_driver_is_passed_on_with_its_sentence() -> None:
     """A channel may fail alone; its value is not looked at."""
     line = ChannelLine(ChannelPlan("a1"))
-    measured = Measurement("a1", 0.0, "volt", 1.0, fault="saturated", detail="a1 is too high")
-    assert line.take(measured, {}, 0.0) == [Quality("a1", "saturated", "a1 is too high")]
+    measured = Measurement("a1", 0.0, "volt", fault="saturated", detail="a1 is too high")
+    assert line.take(measured, 1.0, {}, 0.0) == [Quality("a1", "saturated", "a1 is too high")]
 
 
 def test_channel_alarm_goes_out_past_the_deadband_and_once() -> None:

@@ -25,7 +25,7 @@ PLAN = SensorPlan(
 def _shape(value: Any, channel: str = "t", **more: Any) -> tuple[Quality, SensorReading | None]:
     """What is said of the channel, and the reading if there is one."""
     measured = Measurement(channel, value, "celsius", more.pop("timestamp", 5.0), more)
-    quality, *outgoing = SensorLine(PLAN).take([measured], 0.0, synchronized=True)
+    quality, *outgoing = SensorLine(PLAN).take([measured], 0.0, 5.0, synchronized=True)
     assert isinstance(quality, Quality)
     readings = [told.reading for told in outgoing if isinstance(told, Outgoing)]
     return quality, readings[0] if readings else None

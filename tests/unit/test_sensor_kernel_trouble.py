@@ -269,7 +269,7 @@ def test_channels_that_nobody_wrote_are_named_after_the_sensor(planted: Planted)
     sensor = driver(planted("hwmon/fault_flag"), "hwmon", chip="lm90")
     measured = [dataclasses.replace(one, timestamp=1.0) for one in sensor.read()]
 
-    every = SensorLine(SensorPlan("rack", {})).take(measured, 0.0, synchronized=True)
+    every = SensorLine(SensorPlan("rack", {})).take(measured, 0.0, 5.0, synchronized=True)
 
     assert {one.name: one.fault for one in every if isinstance(one, Quality)} == {
         "rack.fan": "disconnected",
