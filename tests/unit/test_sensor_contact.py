@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from edge_agent.errors import SensorError
 from edge_agent.sensors.base import Sensor, Surroundings
+from edge_agent.sensors.gpio import contact
 from edge_agent.sensors.gpio.contact import (
     MOST_EDGES,
     UNSTEADY_S,
@@ -377,6 +378,47 @@ def test_contact_with_edges_from_another_thread_misses_no_change(
     values += door.values()
 
     assert values == [(edge + 1) % 2 for edge in range(edges)]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["flip", "flip_unseen", "read", "trigger"]),
+            st.sampled_from([0.0, 0.001, 0.019, 0.020, 0.021, 1.0, 11.0]),
+        ),
+        max_size=60,
+    ),
+    st.sampled_from([UNSTEADY_S, 0.030]),
+)
+def test_contact_whatever_happens_ends_at_the_level_of_its_pin(
+    moves: list[tuple[str, float]], unsteady_s: float
+) -> None:
+    """Changes alternate, their times never go back, and a tick with what it announces is enough."""
+    clock = FakeClock()
+    with MockPins.plugged(clock) as pins, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contact, "UNSTEADY_S", unsteady_s)
+        door = Door(pins, clock, repeat_s=0.0)
+        said = [(clock.monotonic(), door.measure()[0])]
+        for move, pause_s in moves:
+            clock.advance(pause_s)
+            if move == "read":
+                measured = list(door.sensor.read())
+                said += [(clock.monotonic(), m) for m in measured if not m.fault]
+            elif move == "trigger":
+                door.sensor.trigger()
+            else:
+                getattr(pins, move)(PIN)
+        # One tick, and what it announces.
+        door.announced.append(door.sensor)
+        while door.announced:
+            measured = door.measure()
+            said += [(clock.monotonic(), m) for m in measured if not m.fault]
+        values = [m.value for _, m in said]
+        times = [now - m.age_s for now, m in said]
+
+        assert values == [index % 2 for index in range(len(values))]
+        assert times == sorted(times)
+        assert values[-1] == (0 if pins.factory.pin(PIN).state else 1)
 
 
 def test_debounce_of_an_edge_told_late_waits_for_the_newest() -> None:

@@ -217,6 +217,8 @@ class Contact(Sensor):
         self._announced = self._hushed
         for _ in range(len(self._edges)):
             at, closed = self._edges.popleft()
+            # What was seen without an edge had one, or is past.
+            self._noticed = None
             self._keep(self._debounce.edge(at, closed=closed))
         self._keep(self._debounce.rest(now))
 
@@ -234,7 +236,6 @@ class Contact(Sensor):
     def _look(self, pin: Input, now: float) -> None:
         """Compare the pin with what is known of it, while no edge is under way."""
         if self._debounce.rests_at is not None:
-            self._noticed = None
             return
         closed = pin.is_closed()
         if self._edges or closed == self._debounce.closed:
