@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -180,3 +181,27 @@ def test_adc_read_before_trigger_is_not_ready(converter: Converter) -> None:
     with pytest.raises(SensorError) as caught:
         converter().read()
     assert caught.value.reason == "not_ready"
+
+
+def test_adc_opened_anew_keeps_its_wire_whenever_garbage_is_collected(
+    converter: Converter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The closed wire's end must not strike the new one off gpiozero's list between two inputs."""
+    FakeMcp("mcp3008", *range(100, 900, 100))
+    sensor = converter()
+    threshold, opened = gc.get_threshold(), sensor._opened
+
+    def open_and_collect(gpiozero: Any, number: int) -> Any:
+        wire = opened(gpiozero, number)
+        # From here on garbage is collected at once, if it may be.
+        gc.set_threshold(1, 1, 1)
+        return wire
+
+    measure(sensor)
+    gc.set_threshold(0)
+    try:
+        sensor.close()
+        monkeypatch.setattr(sensor, "_opened", open_and_collect)
+        assert len(measure(sensor)) == 8
+    finally:
+        gc.set_threshold(*threshold)

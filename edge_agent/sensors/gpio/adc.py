@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edge_agent.errors import SensorError
@@ -98,6 +99,23 @@ def volts(raw: int, bits: int, vref: float) -> float:
     return raw * vref / (1 << bits)
 
 
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let no garbage be collected in the meantime.
+
+    gpiozero finds a wire that its inputs share by the wire's pins. An earlier one that was closed,
+    by us or by the reload before, is a cycle; when that is collected, its end strikes the one of
+    today off the list, and the next input finds the pins in use.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class Adc(Sensor):
     """One chip of the family; a channel for each input that is written, or for all."""
 
@@ -126,7 +144,7 @@ class Adc(Sensor):
                 ``failed``, as gpiozero says.
         """
         if not self._open:
-            with opening(self.bus_name) as gpiozero:
+            with opening(self.bus_name) as gpiozero, _no_collection():
                 try:
                     for name, number in self._inputs.items():
                         self._open[name] = self._opened(gpiozero, number)
