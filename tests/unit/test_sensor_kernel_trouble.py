@@ -139,7 +139,9 @@ def test_device_whose_number_goes_to_another_while_it_is_read_is_absent(planted:
     assert reason(sensor) == "absent"
 
 
-@pytest.mark.parametrize("file", ["name", "in_temp_raw", "in_temp_offset", "in_temp_scale"])
+@pytest.mark.parametrize(
+    "file", ["name", "label", "in_temp_raw", "in_temp_offset", "in_temp_scale"]
+)
 def test_device_unplugged_while_it_is_read_gives_no_half_value(planted: Planted, file: str) -> None:
     """Before each of its files; a raw value without its scale is none."""
     sysfs = planted("iio/raw_offset_scale")
@@ -319,7 +321,7 @@ def test_this_machine_gives_what_it_has_or_says_that_it_has_none() -> None:
         assert told.get("reason") not in {"absent", "absent_bus", "no_channel"}
 
     for type_name in ("iio", "hwmon"):
-        with pytest.raises(SensorError, match=f"no {type_name} fits 'chip: no such chip'"):
+        with pytest.raises(SensorError, match=f"no {type_name} device fits 'chip: no such chip'"):
             driver(sysfs, type_name, chip="no such chip").trigger()
 
 

@@ -164,14 +164,15 @@ def slug(label: str) -> str:
 
 
 def named(inputs: Sequence[tuple[Input, str]]) -> dict[str, Input]:
-    """Inputs by their name; a label that only one input of a quantity has stands in the name.
+    """Inputs by their name; a label stands in it where no other input is called so.
 
     Args:
         inputs: each with its label, "" for none.
     """
     wanted = [f"{one.quantity.word}_{slug(label)}" if slug(label) else "" for one, label in inputs]
+    taken = [*wanted, *(one.name for one, _ in inputs)]
     names = [
-        own if own and wanted.count(own) == 1 else one.name
+        own if own and taken.count(own) == 1 else one.name
         for own, (one, _) in zip(wanted, inputs, strict=True)
     ]
     return {
@@ -186,7 +187,7 @@ class DeviceSensor(KernelSensor):
     Options: ClassVar[type] = DeviceOptions
     ChannelOptions = KernelChannelOptions
 
-    #: what the devices are called in messages
+    #: what kind of device it is, in a word
     noun: ClassVar[str]
     #: where they are listed, below the root
     folder: ClassVar[str]
@@ -240,43 +241,39 @@ class DeviceSensor(KernelSensor):
         """The channels, each from its file.
 
         Raises:
-            SensorError: ``absent``, ``ambiguous``, ``disabled``, or, where no channel can be read,
-                the first one's reason.
+            SensorError: ``absent``, ``ambiguous``, ``no_channel``, ``disabled``, or, where no
+                channel can be read, the first one's reason.
         """
         device = self._device()
         inputs = self.inputs(self._files, device)
         wanted = tuple(self._options.channels) or tuple(inputs)
-        if not wanted:
-            raise SensorError(
-                f"{self.noun} '{device}' measures nothing that this agent knows; see "
-                f"`ls {device.path}`",
-                reason="no_channel",
-            )
-        found = (self._measurement(name, inputs, device) for name in wanted)
-        measured = [one for one in found if one is not None]
+        found = [self._measurement(name, inputs, device) for name in wanted]
         # What has gone meanwhile may have lost a scale before a value, or left its number to
         # another chip.
         if self._files.text_or_none(device.path / "name") != device.chip:
-            raise SensorError(
-                f"{self.noun} '{device}' went away while it was read; check its plug and power",
-                reason="absent",
-            )
+            what = "went away while it was read; check its plug and power"
+            raise self._error(device, what, "absent")
+        if not found:
+            what = f"measures nothing that this agent knows; see `ls {device.path}`"
+            raise self._error(device, what, "no_channel")
+        measured = [one for one in found if one is not None]
         if not measured:
-            raise SensorError(
-                f"every channel of {self.noun} '{device}' is switched off; write 1 to the files "
-                f"*_enable in {device.path}",
-                reason="disabled",
-            )
+            what = f"has every channel switched off; write 1 to {device.path}/*_enable"
+            raise self._error(device, what, "disabled")
         if all(one.fault for one in measured):
             raise SensorError(measured[0].detail, reason=measured[0].fault)
         return measured
+
+    def _error(self, device: Device, what: str, reason: str) -> SensorError:
+        return SensorError(f"{self.noun} device '{device}' {what}", reason=reason)
 
     def _measurement(
         self, name: str, inputs: Mapping[str, Input], device: Device
     ) -> Measurement | None:
         """One channel, with its fault if it alone cannot be read; None where it is switched off."""
         if name not in inputs:
-            detail = f"{self.noun} '{device}' has no {name}; it has {several(list(inputs))}"
+            what = f"has no {name}; it has {several(list(inputs))}"
+            detail = str(self._error(device, what, "absent"))
             return Measurement(name, 0.0, "", fault="absent", detail=detail)
         quantity = inputs[name].quantity
         unit = self._unit(name, quantity)
@@ -305,11 +302,12 @@ class DeviceSensor(KernelSensor):
         listed = several([f"'{device}'" for device in fitting or there])
         if fitting:
             raise SensorError(
-                f"{len(fitting)} of {self.noun} fit '{self._options}': {listed}; write more of "
-                "what tells them apart",
+                f"{len(fitting)} {self.noun} devices fit '{self._options}': {listed}; write more "
+                "of what tells them apart",
                 reason="ambiguous",
             )
         remedy = self.remedy.format(chip=self._options.chip)
         raise SensorError(
-            f"no {self.noun} fits '{self._options}'; there is {listed}; {remedy}", reason="absent"
+            f"no {self.noun} device fits '{self._options}'; there is {listed}; {remedy}",
+            reason="absent",
         )

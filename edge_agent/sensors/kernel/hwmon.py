@@ -13,7 +13,8 @@ Example: a chip on I2C, and what a Pi has by itself::
     - {name: processor, type: hwmon, chip: cpu_thermal}
 
 temp1 is ``temperature``, temp2 ``temperature2``; in0 is ``voltage0``, in1 ``voltage``; what has a
-label is called by it: ``temperature_composite``.
+label is called by it: ``temperature_composite``. A board's own thermistor may be given in millivolt
+(sysfs-interface.rst, Temperatures): such a channel needs a filter and a `unit`.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ QUANTITIES: Mapping[str, Quantity] = {
     "fan": Quantity("fan", "rpm"),
 }
 
-#: The driver that w1_therm makes one of each probe with (drivers/hwmon/hwmon.c names it so); a read
-#: takes as long, and says less, than `type: w1`.
+#: What the kernel makes of each 1-wire probe besides (drivers/w1/w1.c); a read takes as long, and
+#: says less, than `type: w1`.
 W1_CHIP = "w1_slave_temp"
 
 _DEVICE = re.compile(r"hwmon[0-9]+")

@@ -49,6 +49,8 @@ QUANTITIES: Mapping[str, Quantity] = {
     "capacitance": Quantity("capacitance", "nanofarad"),
     "concentration_co2": Quantity("co2", "ppm", 10_000.0),
     "concentration": Quantity("concentration", "ppm", 10_000.0),
+    "massconcentration": Quantity("mass_concentration", "microgram_per_cubic_meter"),
+    "electricalconductivity": Quantity("conductivity", "siemens_per_meter"),
     "distance": Quantity("distance", "meter"),
     "velocity": Quantity("velocity", "meter_per_second"),
     "accel": Quantity("acceleration", "meter_per_second_squared"),
@@ -86,7 +88,7 @@ class Iio(DeviceSensor):
     """A device of industrial I/O; all its channels, or those that are written.
 
     What fails in passing is tried again two seconds later: a DHT11 or DHT22 loses many readings,
-    and is not to be asked sooner (Aosong DHT22, "collecting period should be > 2 seconds").
+    and is not to be asked sooner (drivers/iio/humidity/dht11.c, DHT11_DATA_VALID_TIME).
     """
 
     Options = IioOptions
@@ -158,9 +160,11 @@ def _quantity(match: re.Match[str]) -> Quantity | None:
 
 def _name(match: re.Match[str], quantity: Quantity) -> str:
     """Our name: the ABI's, with our word for the type."""
-    known = f"{match['type']}_{match['modifier']}" in QUANTITIES
+    if f"{match['type']}_{match['modifier']}" in QUANTITIES:
+        # The word says the modifier, and may end in a digit.
+        return "_".join(filter(None, (quantity.word, match["number"])))
     other = re.sub("[a-z]+", quantity.word, match["other"] or "")
-    modifier = "" if known or not match["modifier"] else f"_{match['modifier']}"
+    modifier = f"_{match['modifier']}" if match["modifier"] else ""
     return f"{quantity.word}{match['number']}{other}{modifier}"
 
 
