@@ -193,7 +193,7 @@ class DeviceSensor(KernelSensor):
     folder: ClassVar[str]
     #: their names there
     pattern: ClassVar[re.Pattern[str]]
-    #: what to do where the device is not there, with ``{chip}`` in it
+    #: what to do where the device is not there
     remedy: ClassVar[str]
 
     def __init__(self, options: DeviceOptions, surroundings: Surroundings) -> None:
@@ -306,8 +306,7 @@ class DeviceSensor(KernelSensor):
                 "of what tells them apart",
                 reason="ambiguous",
             )
-        remedy = self.remedy.format(chip=self._options.chip)
         raise SensorError(
-            f"no {self.noun} device fits '{self._options}'; there is {listed}; {remedy}",
+            f"no {self.noun} device fits '{self._options}'; there is {listed}; {self.remedy}",
             reason="absent",
         )

@@ -2,10 +2,8 @@
 
 Source: Linux Documentation/hwmon/sysfs-interface.rst (units, names, fault, ENODATA).
 
-Wiring: as the chip's data sheet says. A line in config.txt, and a reboot, loads its driver::
-
-    dtoverlay=i2c-sensor,sht3x,addr=0x44
-    dtoverlay=i2c-sensor,jc42
+Wiring: as the chip's data sheet says; its driver is loaded by a line in config.txt, such as
+dtoverlay=i2c-sensor,jc42 or dtoverlay=i2c-sensor,sht3x,addr=0x44, and a reboot.
 
 Example: a chip on I2C, and what a Pi has by itself::
 
@@ -75,7 +73,7 @@ class Hwmon(DeviceSensor):
     folder = "sys/class/hwmon"
     pattern = _DEVICE
     remedy = (
-        "its driver is loaded by a line in config.txt, such as dtoverlay=i2c-sensor,{chip}, and a "
+        "its driver is loaded by a line in config.txt, such as dtoverlay=i2c-sensor,jc42, and a "
         "reboot; see `cat /sys/class/hwmon/*/name`"
     )
 

@@ -2,11 +2,9 @@
 
 Source: Linux Documentation/ABI/testing/sysfs-bus-iio (units, names, offset before scale).
 
-Wiring: as the chip's data sheet says. A line in config.txt, and a reboot, loads its driver::
-
-    dtoverlay=i2c-sensor,bme280,addr=0x77
-    dtoverlay=dht11,gpiopin=4
-    dtoverlay=ads1115,cha_enable
+Wiring: as the chip's data sheet says; its driver is loaded by a line in config.txt, such as
+dtoverlay=i2c-sensor,bme280,addr=0x77, dtoverlay=ads1115,cha_enable or dtoverlay=dht11,gpiopin=4,
+and a reboot.
 
 Example: the same chip with either driver has the same channels::
 
@@ -97,7 +95,7 @@ class Iio(DeviceSensor):
     folder = "sys/bus/iio/devices"
     pattern = _DEVICE
     remedy = (
-        "its driver is loaded by a line in config.txt, such as dtoverlay=i2c-sensor,{chip}, and a "
+        "its driver is loaded by a line in config.txt, such as dtoverlay=i2c-sensor,bme280, and a "
         "reboot; see `cat /sys/bus/iio/devices/*/name`"
     )
 

@@ -6,9 +6,8 @@ They are the DS18B20 (family 28), DS18S20 (10), DS1822 (22), DS1825 and MAX31850
 Sources: Linux Documentation/w1/slaves/w1_therm.rst and drivers/w1/slaves/w1_therm.c; data sheets of
 DS18B20 and DS18S20, Memory (the scratch pad's bytes), and of MAX31850, Memory (Fault bit).
 
-Wiring: data to GPIO4, with 4.7 kilo-ohms to 3.3 V; GND; VDD to 3.3 V. In config.txt, and a reboot::
-
-    dtoverlay=w1-gpio,gpiopin=4
+Wiring: data to GPIO4, with 4.7 kilo-ohms to 3.3 V; GND; VDD to 3.3 V;
+dtoverlay=w1-gpio,gpiopin=4 in config.txt, and a reboot.
 
 A measurement takes 0.75 s, for which the read blocks: all probes of one wire share a reader thread.
 There is no option for a lower resolution: only root may write it, and it is lost with the power.
