@@ -88,7 +88,8 @@ class Sensor(abc.ABC):
 
     All methods are called by one reader thread, that of `bus_name`, never two at a time.
     None of them sleeps for longer than a few milliseconds: a conversion's wait is returned by
-    `trigger` and spent by the poller on other sensors.
+    `trigger` and spent by the poller on other sensors. What the kernel itself waits for (a 1-wire
+    conversion) holds up this reader thread and no other.
 
     What happens by itself (an edge on a pin) is told by `Surroundings.announce`, from whatever
     thread; `trigger` and `read` follow at once.
