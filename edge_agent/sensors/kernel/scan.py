@@ -54,19 +54,20 @@ def _listed(type_name: str, driver: type[DeviceSensor], files: Files) -> Iterato
     there = driver.devices(files)
     for device in there:
         channels = driver.inputs(files, device)
-        options = _options(device, there)
-        alone = sum(driver.Options(**options).fit(other) for other in there) == 1
+        equal = [other for other in there if other.chip == device.chip]
+        options = _options(device, equal)
+        alone = sum(map(driver.Options(**options).fit, equal)) == 1
         # A 1-wire probe is listed as one; through hwmon it would be measured twice.
         if channels and alone and device.chip != hwmon.W1_CHIP:
             yield Found(type_name, options, ", ".join(channels))
 
 
-def _options(device: Device, there: Sequence[Device]) -> dict[str, Any]:
-    """What chooses it: a place on I2C is always told, what else only where it is needed."""
+def _options(device: Device, equal: Sequence[Device]) -> dict[str, Any]:
+    """What chooses it among equal chips: a place on I2C is always told, what else where needed."""
     options: dict[str, Any] = {"chip": device.chip}
     if device.i2c:
         options["bus"], options["address"] = device.i2c
-    alike = [other for other in there if other.chip == device.chip and other.i2c == device.i2c]
+    alike = [other for other in equal if other.i2c == device.i2c]
     if len(alike) > 1 and not device.i2c and device.place:
         options["device"] = device.place
         alike = [other for other in alike if other.place == device.place]
