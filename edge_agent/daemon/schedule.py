@@ -19,6 +19,9 @@ from edge_agent.types import SensorReading
 #: A driver that has not answered for this long is stuck: a hung I2C line holds an ioctl for a
 #: second, three tries of it and a 1-wire conversion are still well.
 HANG_S = 10.0
+#: Over how much of a longer interval the first measurements are spread: who starts the agent wants
+#: to see every sensor soon.
+SPREAD_S = 10.0
 #: The longest pause between tries of a faulty sensor.
 LONGEST_PAUSE_S = 300.0
 
@@ -64,7 +67,9 @@ class Schedule:
     """When each sensor is triggered and fetched. Used by the poller's thread alone."""
 
     def __init__(self, slots: Sequence[Slot], start: float) -> None:
-        """Spread the first measurements over each sensor's interval.
+        """Spread the first measurements over each sensor's interval, or `SPREAD_S` of it.
+
+        What happens by itself is missed until the first one, so who watches comes at once.
 
         Args:
             slots: the sensors.
@@ -72,7 +77,7 @@ class Schedule:
         """
         self._count = itertools.count()
         self._due = [
-            (start + slot.interval_s * index / len(slots), next(self._count), slot, False)
+            (start + _first_s(slot) * index / len(slots), next(self._count), slot, False)
             for index, slot in enumerate(slots)
         ]
         heapq.heapify(self._due)
@@ -158,3 +163,8 @@ class Schedule:
         elif slot.measuring:
             slot.overruns += 1
         return not slot.measuring and now >= slot.pause_until
+
+
+def _first_s(slot: Slot) -> float:
+    """Over how many seconds its first measurement is spread."""
+    return 0.0 if slot.sensor.watches else min(slot.interval_s, SPREAD_S)

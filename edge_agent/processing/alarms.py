@@ -16,6 +16,9 @@ from edge_agent.processing.numbers import is_finite
 from edge_agent.types import Priority, Value
 
 _DAY_S = 86_400
+#: A value that comes so little before ``for`` runs out enters the alarm itself: measurements are
+#: not on time to the millisecond, and else it would be told twice, by itself and by the clock.
+_EARLY_S = 0.05
 _PRIORITIES = (Priority.CRITICAL, Priority.ANOMALY, Priority.TELEMETRY)
 
 
@@ -171,7 +174,7 @@ class _Watch:
             self.since = None
         else:
             self.since = now if self.since is None else self.since
-            yield from self.tick(now)
+            yield from self.tick(now + _EARLY_S)
 
     def due(self) -> float:
         return math.inf if self.since is None else self.since + self.alarm.for_s

@@ -10,6 +10,7 @@ from typing import Any
 from edge_agent.processing.alarms import Alarm, Alarms, Transition
 from edge_agent.processing.anomaly import Anomaly, AnomalyWatch
 from edge_agent.processing.filters import Chain, Filter
+from edge_agent.processing.numbers import tidy, to_millisecond
 from edge_agent.processing.reporting import Report, Reporter
 from edge_agent.processing.valid import Valid
 from edge_agent.types import Measurement, Priority, SensorReading, Value
@@ -124,7 +125,9 @@ class ChannelLine:
         if self._last is None or not changes:
             return told
         unmarked = {key: kept for key, kept in self._last.metadata.items() if key != "clock"}
-        still = dataclasses.replace(self._last, timestamp=wall, metadata={**unmarked, **mark})
+        still = dataclasses.replace(
+            self._last, timestamp=to_millisecond(wall), metadata={**unmarked, **mark}
+        )
         self._reporter.note(still, now)
         return told + [_alarm(still, change, {}) for change in changes]
 
@@ -149,7 +152,7 @@ class ChannelLine:
         if value is not None and not self._valid.holds(value):
             detail = f"{value} {measured.unit} is outside what was declared valid, {self._valid}"
             return None, "range", detail
-        return value, "", ""
+        return tidy(value) if isinstance(value, float) else value, "", ""
 
     def _told(self, reading: SensorReading, now: float) -> list[Outgoing]:
         """What is sent of a good reading: once, however many want it sent."""

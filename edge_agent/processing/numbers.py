@@ -25,6 +25,19 @@ def is_finite(number: float) -> bool:
         return False
 
 
+def to_millisecond(timestamp: float) -> float:
+    """A time; more digits would be noise, and bytes on a metered link."""
+    return round(timestamp, 3)
+
+
+def tidy(value: float) -> float:
+    """A float without the noise of the last digits, which costs bytes and says nothing: 2.4.
+
+    Twelve significant digits are kept: more than any sensor has, and enough for any counter.
+    """
+    return float(f"{value:.12g}")
+
+
 def median(ordered: Sequence[float]) -> float:
     """The middle of values in ascending order, or between the two in the middle.
 

@@ -11,10 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edge_agent.processing.channel import ChannelLine, ChannelPlan, Outgoing, Shaped
+from edge_agent.processing.numbers import to_millisecond
 from edge_agent.types import Measurement
-
-# Milliseconds: more would be noise, and bytes on a metered link.
-_DIGITS = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ class SensorLine:
 def _time(measured: Measurement, wall: float) -> float:
     """When it was measured: as the driver says, or its age before ``wall``."""
     own = measured.timestamp
-    return round(wall - measured.age_s, _DIGITS) if own is None else own
+    return to_millisecond(wall - measured.age_s) if own is None else own
 
 
 def marked(metadata: Mapping[str, Any], *, synchronized: bool) -> dict[str, Any]:

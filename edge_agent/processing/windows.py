@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+from edge_agent.processing.numbers import tidy
 from edge_agent.types import SensorReading, Value
 
 #: How long after its end a window waits for a reading measured in it: conversions and retries take
@@ -47,7 +48,8 @@ class Statistics:
     def told(self, stats: Sequence[str]) -> Mapping[str, Value]:
         """The statistics of these names; of words ``count`` and ``last``, or ``last`` at least."""
         values: dict[str, Value] = {
-            "mean": self._mean,
+            # Between the least and the greatest, whatever rounding does.
+            "mean": max(self._least, min(tidy(self._mean), self._greatest)),
             "min": self._least,
             "max": self._greatest,
             "count": self.count,

@@ -108,6 +108,9 @@ class Sensor(abc.ABC):
     #: everything else or as soon as the queue can be read, and `state` after each `read`
     keeps_state: ClassVar[bool] = False
 
+    #: whether it watches what happens by itself, which it misses until `trigger` is first called
+    watches: ClassVar[bool] = False
+
     #: which reader thread it shares, because they share a wire: ``i2c-1``, ``sysfs``
     bus_name: str
     #: what `read` may return, in order; fixed once it is built. Empty where that is known only when

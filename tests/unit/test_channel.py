@@ -162,3 +162,19 @@ def test_channel_restores_nothing_from_what_it_cannot_have_said() -> None:
         line = ChannelLine(ChannelPlan("s", alarms=(Alarm(above=8),)))
         line.restore(state, 0.0, EPOCH)
         assert line.state() == {"alarms": [], "report": None}
+
+
+def test_channel_value_has_no_noise_in_its_last_digits() -> None:
+    """What 25.3 - 0.4 gives in floating point is no news to anybody."""
+    assert 25.3 - 0.4 != 24.9
+    assert Track(filters=(Offset(-0.4),)).say(25.3) == [(24.9, USUAL, {})]
+
+
+def test_channel_value_a_moment_before_the_clock_enters_the_alarm_itself() -> None:
+    """Measurements are not on time to the millisecond; it is not told twice."""
+    track = Track(alarms=(Alarm(above=8, for_s=10.02),))
+    assert track.say(9, 9.5) == [
+        (9, USUAL, {}),
+        (9.5, CRITICAL, {"alarm": "entered", "limit": 8}),
+    ]
+    assert track.wait(100) == []

@@ -21,7 +21,7 @@ from edge_agent.daemon.flusher import Flusher, FlushSettings
 from edge_agent.daemon.intake import MOST_OFFERED
 from edge_agent.daemon.link import Link
 from edge_agent.daemon.readers import InlineReaders, Result
-from edge_agent.daemon.schedule import HANG_S, LONGEST_PAUSE_S
+from edge_agent.daemon.schedule import HANG_S, LONGEST_PAUSE_S, SPREAD_S
 from edge_agent.errors import SensorError, StoreError
 from edge_agent.processing.channel import ChannelPlan
 from edge_agent.processing.valid import Valid
@@ -48,6 +48,21 @@ def test_poller_first_measurements_are_spread_over_the_interval(
     assert [(d["sensor_name"], d["timestamp"] - start) for d in bench.stored()] == [
         (f"s{n % 5}", 2.0 * n) for n in range(10)
     ]
+
+
+def test_poller_first_measurements_of_slow_sensors_come_soon(
+    bench: Bench, clock: FakeClock
+) -> None:
+    """Who starts the agent wants to see every sensor; who watches misses everything until then."""
+    start = clock.wall()
+    counter = ScriptedSensor()
+    counter.watches = True  # type: ignore[misc]  # of this one alone
+    slots = [slot(f"s{n}", interval_s=3600) for n in range(4)]
+    bench.poll(*slots, slot("counter", counter, interval_s=3600))
+    bench.run(3599)
+    times = {data["sensor_name"]: data["timestamp"] - start for data in bench.stored()}
+    spread = {f"s{n}": n * SPREAD_S / 5 for n in range(4)}
+    assert times == spread | {"counter": 0}
 
 
 def test_poller_late_steps_do_not_move_the_schedule(bench: Bench, clock: FakeClock) -> None:

@@ -123,6 +123,7 @@ class Contact(Sensor):
     Options = ContactOptions
     channels = (Channel("", ""),)
     bus_name = BUS
+    watches = True
 
     #: certain, and not returned yet
     _changes: list[Change]

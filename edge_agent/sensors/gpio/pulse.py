@@ -130,6 +130,7 @@ class Pulse(Sensor):
     bus_name = BUS
     channels = (Channel("total", ""), Channel("rate", ""))
     keeps_state = True
+    watches = True
 
     def __init__(self, options: PulseOptions, surroundings: Surroundings) -> None:
         self._options = options
