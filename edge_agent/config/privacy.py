@@ -100,13 +100,13 @@ class Privacy:
         Several(Field("dropped", ("unit",))), (), help="Fields that are taken out of every reading."
     )
     hash: tuple[str, ...] = option(
-        Several(Field("hashed", ("value",))),
+        Several(Field("hashed")),
         (),
         help="Fields replaced by their HMAC-SHA-256 under the key, as 64 hexadecimal digits; "
         "dropped while there is no key.",
     )
     round: Mapping[str, int] = option(
-        Rounding(Field("rounded", ("value",))),
+        Rounding(Field("rounded")),
         help="Numbers are rounded to that many decimal places; what is no number stays as it is.",
         fresh=dict,
     )

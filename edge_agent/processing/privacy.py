@@ -3,8 +3,10 @@
 The last thing that is done to a reading, after labels and the clock's mark: fields are dropped,
 then hashed, then rounded. Pure, given the key.
 
-A field is called by its path: ``unit``, ``value``, ``metadata.zone``, and ``metadata.a.b`` for what
-is in a mapping. A path that leads nowhere changes nothing.
+A field is called by its path: ``unit``, ``metadata.zone``, and ``metadata.a.b`` for what is in a
+mapping. A path that leads nowhere changes nothing. The value is measured to be known: what it goes
+through, alarms and deadbands for instance, remembers it as it is, so it is not for privacy to hide
+(the filter ``round`` makes it coarse from the start).
 """
 
 from __future__ import annotations
@@ -46,41 +48,26 @@ class Shield:
                 None, what is to be hashed is dropped.
         """
         self._key = key
-        self._changes: list[tuple[str, _Change]] = [
-            *((path, _dropped) for path in drop),
+        self._drops_unit = "unit" in drop
+        every: list[tuple[str, _Change]] = [
+            *((path, _dropped) for path in drop if path != "unit"),
             *((path, self._hashed) for path in hashed),
             *(
                 (path, functools.partial(_rounded, digits=digits))
                 for path, digits in (rounded or {}).items()
             ),
         ]
+        self._changes = [(path.removeprefix("metadata."), change) for path, change in every]
 
     def apply(self, reading: SensorReading) -> SensorReading:
-        """The reading as it may be stored.
-
-        Its value becomes an empty text where it is to be hashed and there is no key.
-        """
-        if not self._changes:
+        """The reading as it may be stored."""
+        if not self._changes and not self._drops_unit:
             return reading
-        value: Any = reading.value
-        unit: Any = reading.unit
+        metadata = reading.metadata
         for path, change in self._changes:
-            value = change(value) if path == "value" else value
-            unit = change(unit) if path == "unit" else unit
-        return dataclasses.replace(
-            reading,
-            value="" if value is _GONE else value,
-            unit="" if unit is _GONE else unit,
-            metadata=self.metadata(reading.metadata),
-        )
-
-    def metadata(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The same for the metadata of a reading that is made elsewhere; what it is given stays."""
-        for path, change in self._changes:
-            root, _, rest = path.partition(".")
-            if root == "metadata":
-                metadata = _changed(metadata, rest, change)
-        return metadata
+            metadata = _changed(metadata, path, change)
+        unit = "" if self._drops_unit else reading.unit
+        return dataclasses.replace(reading, unit=unit, metadata=metadata)
 
     def _hashed(self, value: Any) -> Any:
         """HMAC-SHA-256 of a text in UTF-8, of anything else in JSON: sorted, without spaces.

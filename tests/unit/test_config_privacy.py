@@ -24,7 +24,7 @@ def test_privacy_is_taken_as_it_is_written(load_text: Callable[..., Loaded]) -> 
 
 
 DROPPED = "dropped is unit or metadata.NAME"
-HASHED = "hashed is value or metadata.NAME"
+HASHED = "hashed is metadata.NAME"
 BROKEN = {
     "fields that are none": (
         """\
@@ -42,14 +42,14 @@ privacy:
 2:44: privacy.drop[4]: 'metadata.' is no field; what can be {DROPPED}
 3:10: privacy.hash[0]: 'unti' is no field (did you mean 'unit'?); what can be {HASHED}
 4:24: privacy.round.metdata.lat: 'metdata.lat' is no field (did you mean 'metadata.lat'?); \
-what can be rounded is value or metadata.NAME
+what can be rounded is metadata.NAME
 """,
     ),
     "fields that a server needs": (
         """\
 privacy:
   drop: [sensor_name, timestamp, value, metadata.clock]
-  hash: [timestamp]
+  hash: [timestamp, value]
   round: {unit: 1}
 """,
         """\
@@ -57,8 +57,9 @@ privacy:
 2:23: privacy.drop[1]: 'timestamp' cannot be dropped; what can is unit or metadata.NAME
 2:34: privacy.drop[2]: 'value' cannot be dropped; what can is unit or metadata.NAME
 2:41: privacy.drop[3]: 'metadata.clock' cannot be dropped; what can is unit or metadata.NAME
-3:10: privacy.hash[0]: 'timestamp' cannot be hashed; what can is value or metadata.NAME
-4:17: privacy.round.unit: 'unit' cannot be rounded; what can is value or metadata.NAME
+3:10: privacy.hash[0]: 'timestamp' cannot be hashed; what can is metadata.NAME
+3:21: privacy.hash[1]: 'value' cannot be hashed; what can is metadata.NAME
+4:17: privacy.round.unit: 'unit' cannot be rounded; what can is metadata.NAME
 """,
     ),
     "wrong shapes": (
