@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from edge_agent.clock import Clock
 from edge_agent.daemon.readers import Job, Readers, Result
@@ -26,18 +27,26 @@ class Outcome:
 class Round:
     """Reads sensors once, without a schedule; what does not answer is given up."""
 
-    def __init__(self, slots: Sequence[Slot], readers: Readers, clock: Clock) -> None:
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        readers: Readers,
+        clock: Clock,
+        recall: Callable[[str], Any] = lambda _owner: None,
+    ) -> None:
         """Begin with every trigger at its reader.
 
         Args:
             slots: the sensors, of different names.
             readers: who calls the drivers.
             clock: the machine's.
+            recall: what the driver of this owner knew when the agent stopped; None: nothing.
         """
         self.outcomes: dict[str, Outcome] = {}
         self._slots = {slot.plan.name: slot for slot in slots}
         self._readers = readers
         self._clock = clock
+        self._recall = recall
         #: monotonic seconds at which a conversion is over
         self._fetches: dict[str, float] = {}
         #: when a bus got its first job or last gave a sign of life: its sensors stand in line
@@ -82,13 +91,12 @@ class Round:
 
     def _send(self, name: str, *, fetch: bool) -> None:
         slot = self._slots[name]
-        # Nothing is handed on to a driver that counts: it begins at its options' own start.
-        fresh = (None,) if slot.sensor.keeps_state and not fetch else None
+        known = (self._recall(slot.owner),) if slot.sensor.keeps_state and not fetch else None
         bus = slot.sensor.bus_name
         if not any(self._slots[other].sensor.bus_name == bus for other in self._away):
             self._heard[bus] = self._clock.monotonic()
         self._away.add(name)
-        self._readers.submit(Job(name, slot.sensor, fetch, fresh))
+        self._readers.submit(Job(name, slot.sensor, fetch, known))
 
     def _take(self, result: Result, now: float) -> None:
         slot = self._slots[result.name]
@@ -107,7 +115,11 @@ class Round:
         return Outcome(
             slot.plan.name,
             [one.reading for one in shaped if isinstance(one, Outgoing)],
-            {one.name: one.detail for one in shaped if isinstance(one, Quality) and one.fault},
+            {
+                one.name: one.detail or one.fault
+                for one in shaped
+                if isinstance(one, Quality) and one.fault
+            },
         )
 
     def _given_up_at(self, name: str) -> float:

@@ -21,6 +21,7 @@ from edge_agent.cli.sensors_schemas import READ
 from edge_agent.cli.status import running_agent
 from edge_agent.cli.table import aligned
 from edge_agent.clock import Clock, SystemClock
+from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.config.channels import Sensor
 from edge_agent.config.loader import load
 from edge_agent.config.shape import did_you_mean
@@ -31,6 +32,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.processing.channel import ChannelPlan
 from edge_agent.processing.filters import SkipInitial
 from edge_agent.processing.pipeline import SensorPlan
+from edge_agent.processing.privacy import Shield
 from edge_agent.sensors import registry
 from edge_agent.sensors.base import Surroundings
 from edge_agent.sensors.i2c import Buses
@@ -54,6 +56,7 @@ def read(args: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: the configuration cannot be used, or has no sensor of such a name.
+        StoreError: how far a meter had counted cannot be read.
     """
     config = load(args.config, os.environ).config
     sensors = chosen(config.sensors, args.names)
@@ -61,8 +64,16 @@ def read(args: argparse.Namespace) -> int:
     status = running_agent(runtime_directory(queue_path, os.environ) / "status.json")
     become_owner(queue_path)
     clock = SystemClock()
-    outcomes = read_now(sensors, clock) if status is None else last_read(sensors, status["sensors"])
-    facts = gather(outcomes, clock.wall(), running=status is not None)
+    if status is None:
+        # Without a key, what is to be hashed is left out: a look makes none, and shows no secret.
+        rules = config.privacy
+        shield = Shield(drop=rules.drop, hashed=rules.hash, rounded=rules.round)
+        outcomes = read_now(sensors, queue_path, clock)
+    else:
+        # What an agent shows went through privacy already.
+        shield = Shield()
+        outcomes = last_read(sensors, status["sensors"])
+    facts = gather(outcomes, clock.wall(), running=status is not None, shield=shield)
     sys.stdout.write(json.dumps(facts) + "\n" if args.json else text_of(facts))
     return int(any(one["faults"] or not one["readings"] for one in facts["sensors"]))
 
@@ -99,8 +110,17 @@ def _last(name: str, told: Mapping[str, Any] | None) -> Outcome:
     return Outcome(name, readings, dict(told["faults"]))
 
 
-def read_now(sensors: Sequence[Sensor], clock: Clock) -> list[Outcome]:
-    """Read each once; what does not answer is given up, and left behind in its thread."""
+def read_now(sensors: Sequence[Sensor], queue_path: Path, clock: Clock) -> list[Outcome]:
+    """Read each once; what does not answer is given up, and left behind in its thread.
+
+    Args:
+        sensors: those to be read.
+        queue_path: the queue's file, which knows how far a meter had counted.
+        clock: the machine's.
+
+    Raises:
+        StoreError: there is such a file, and it cannot be read.
+    """
     news = threading.Event()
     readers = BusReaders(clock, news.set)
     buses = Buses()
@@ -110,8 +130,15 @@ def read_now(sensors: Sequence[Sensor], clock: Clock) -> list[Outcome]:
         news.wait(seconds)
         news.clear()
 
+    def recall(owner: str) -> Any:
+        if not queue_path.exists():
+            return None
+        with CloudSyncQueue(queue_path) as queue:
+            return queue.memory.load(owner)
+
     try:
-        return Round([_slot(sensor, around) for sensor in sensors], readers, clock).run(wait)
+        slots = [_slot(sensor, around) for sensor in sensors]
+        return Round(slots, readers, clock, recall).run(wait)
     finally:
         readers.close()
         buses.close()
@@ -131,22 +158,26 @@ def _slot(sensor: Sensor, around: Surroundings) -> Slot:
         for name, channel in sensor.channels.items()
     }
     driver = registry.find(sensor.type)(sensor.options, around)
-    return Slot(SensorPlan(sensor.name, channels, sensor.metadata), driver, sensor.interval_s)
+    plan = SensorPlan(sensor.name, channels, sensor.metadata)
+    return Slot(plan, driver, sensor.interval_s, owner=f"{sensor.type}:{sensor.name}")
 
 
-def gather(outcomes: Iterable[Outcome], wall: float, *, running: bool) -> dict[str, Any]:
+def gather(
+    outcomes: Iterable[Outcome], wall: float, *, running: bool, shield: Shield
+) -> dict[str, Any]:
     """The outcomes as one JSON-representable object, in the shape of `sensors_schemas.READ`.
 
     Args:
         outcomes: one for each sensor.
         wall: Unix seconds now.
         running: whether they are a running agent's.
+        shield: takes out of the readings what nobody is to know.
     """
     sensors = [
         {
             "name": outcome.name,
             "readings": [
-                reading.to_dict() | {"age_s": max(wall - reading.timestamp, 0.0)}
+                shield.apply(reading).to_dict() | {"age_s": max(wall - reading.timestamp, 0.0)}
                 for reading in outcome.readings
             ],
             "faults": outcome.faults,

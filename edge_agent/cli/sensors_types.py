@@ -93,7 +93,7 @@ def _paragraphs(driver: type[Sensor]) -> list[str]:
     """What the driver's file says of it, a line for each paragraph."""
     module = inspect.getmodule(driver)
     text = (inspect.getdoc(module) if module else "") or ""
-    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+    return [" ".join(paragraph.split()).replace("``", "`") for paragraph in text.split("\n\n")]
 
 
 def _channels(driver: type[Sensor]) -> Sequence[Channel]:

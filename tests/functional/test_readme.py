@@ -11,15 +11,21 @@ from pathlib import Path
 
 import pytest
 from fakes.clock import FakeClock
+from fakes.i2c import FakeAdapter, RegisterChip
 from fakes.processes import command, until
+from fakes.sysfs_i2c import plant_bus
 from fakes.wire import Make, batch_of
 
+from edge_agent.cli.sensors_paste import yaml
+from edge_agent.cli.sensors_scan import Finder
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.verdict import Action
 from edge_agent.config.loader import load
 from edge_agent.receiver import Receiver
 from edge_agent.receiver.batch import read_batch
 from edge_agent.receiver.script import load_script
+from edge_agent.sensors.i2c import Buses
+from edge_agent.sensors.kernel.scan import Found
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -131,3 +137,17 @@ def test_readme_mistake_is_what_check_prints(tmp_path: Path) -> None:
     printed = command("check", "--config", file)
     assert printed.returncode == 1
     assert sentence in printed.stdout
+
+
+def test_readme_scan_is_what_scan_prints(tmp_path: Path) -> None:
+    """On a Pi with these chips and this probe."""
+    plant_bus(tmp_path, 1, "bcm2835 (i2c@7e804000)")
+    adapter = FakeAdapter({0x23: RegisterChip(), 0x44: RegisterChip()})
+    buses = Buses(root=tmp_path, open_wire=adapter.open, sleep=adapter.sleep)
+    probe = Found("w1", {"id": "28-0316a2795bff"}, "temperature, DS18B20")
+    assert yaml(Finder(tmp_path, buses).gather([1], [probe]), ()) in blocks("yaml")
+
+
+def test_readme_type_is_what_types_prints() -> None:
+    """With its wiring and every option."""
+    assert command("sensors", "types", "mcp9808").stdout in blocks("text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
@@ -126,8 +127,9 @@ def test_round_is_patient_with_a_long_line(clock: FakeClock) -> None:
     assert [len(one.readings) for one in told] == [1] * 30
 
 
-def test_round_begins_anew_with_a_driver_that_counts(clock: FakeClock) -> None:
-    """It would have nothing to tell until somebody hands its total on."""
+@pytest.mark.parametrize("total", [None, {"total": 5}])
+def test_round_tells_a_driver_that_counts_what_it_knew(clock: FakeClock, total: Any) -> None:
+    """Until it is told, it has nothing to tell; nothing, where it never counted."""
 
     class Counter(ScriptedSensor):
         keeps_state = True
@@ -136,8 +138,11 @@ def test_round_begins_anew_with_a_driver_that_counts(clock: FakeClock) -> None:
             self.calls.append(f"restore {state}")
 
     counter = Counter(5, wait_s=0.1)
-    outcomes([slot("water", counter)], clock)
-    assert counter.calls == ["restore None", "trigger", "read"]
+    states = {"pulse:water": total}
+    water = slot("water", counter)
+    water.owner = "pulse:water"
+    Round([water], InlineReaders(clock), clock, states.get).run(clock.advance)
+    assert counter.calls == [f"restore {total}", "trigger", "read"]
 
 
 def test_round_of_no_sensors_is_over_at_once(clock: FakeClock) -> None:

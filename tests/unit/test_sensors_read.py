@@ -14,6 +14,7 @@ from edge_agent.cli.sensors_read import chosen, gather, last_read, text_of
 from edge_agent.cli.sensors_schemas import READ
 from edge_agent.config.loader import Loaded
 from edge_agent.errors import ConfigError
+from edge_agent.processing.privacy import Shield
 from edge_agent.types import SensorReading
 
 READING = SensorReading("room.temperature", 1_000.0, 21.5, "celsius", {"zone": "A"})
@@ -63,13 +64,13 @@ def test_read_beside_an_agent_that_does_not_know_a_sensor_says_what_to_do(sensor
 def test_read_table_shows_age_beside_an_agent_only(sensors: Any) -> None:
     """Right after a reading, its age would say nothing."""
     told = last_read(sensors, STATUS)
-    assert text_of(gather(told, 1_003.4, running=True)) == (
+    assert text_of(gather(told, 1_003.4, running=True, shield=Shield())) == (
         "SENSOR            VALUE  UNIT     AGE\n"
         "room.temperature  21.5   celsius  3 s\n"
         "fridge            failed: absent\n"
         "new               not read yet\n"
     )
-    assert text_of(gather(told[:1], 1_003.4, running=False)) == (
+    assert text_of(gather(told[:1], 1_003.4, running=False, shield=Shield())) == (
         "SENSOR            VALUE  UNIT\nroom.temperature  21.5   celsius\n"
     )
 
@@ -77,6 +78,8 @@ def test_read_table_shows_age_beside_an_agent_only(sensors: Any) -> None:
 def test_read_json_keeps_to_its_schema(sensors: Any) -> None:
     """Written and read, as a program gets it; no age is negative, whatever the clock does."""
     Draft202012Validator.check_schema(READ)
-    facts = json.loads(json.dumps(gather(last_read(sensors, STATUS), 900.0, running=True)))
+    facts = json.loads(
+        json.dumps(gather(last_read(sensors, STATUS), 900.0, running=True, shield=Shield()))
+    )
     Draft202012Validator(READ).validate(facts)
     assert facts["sensors"][0]["readings"][0]["age_s"] == 0.0

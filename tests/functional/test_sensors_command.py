@@ -52,6 +52,22 @@ def test_sensors_read_by_name_reads_no_other(site: Site) -> None:
     assert "did you mean 'probe'?" in mistaken.stderr
 
 
+def test_sensors_read_shows_nothing_that_privacy_takes_out(site: Site) -> None:
+    """And makes no key by looking."""
+    site.configure(
+        "device: {labels: {operator: ann}}\n"
+        "privacy: {drop: [metadata.operator], hash: [metadata.badge], round: {metadata.lat: 0}}\n"
+        "sensors: [{name: a, type: simulated, waveform: constant,"
+        " metadata: {badge: 7, operator: bob, lat: 45.7}}]\n"
+    )
+    (sensor,) = json.loads(command("sensors", "read", "--config", site.config, "--json").stdout)[
+        "sensors"
+    ]
+    metadata = sensor["readings"][0]["metadata"]
+    assert {key: metadata[key] for key in metadata if key != "clock"} == {"lat": 46.0}
+    assert list(site.directory.iterdir()) == [site.config]
+
+
 def test_sensors_read_ends_though_a_driver_hangs(site: Site) -> None:
     """Its bus is given up; the others were read."""
     site.configure(HANGS)
