@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from edge_agent.cli.table import printable
 from edge_agent.config.sensors import REGISTRY, Drivers
 from edge_agent.options import options_of
 from edge_agent.sensors.i2c import TROUBLES
@@ -36,7 +37,7 @@ def yaml(facts: Mapping[str, Any], taken: Collection[str], drivers: Drivers = RE
         items = ["sensors:", *(f"  {line}" for line in items)]
     if not items:
         items = ["# no device of the kernel's, and no chip that answered"]
-    return "\n".join([*map(_printable, notes), *map(_printable, items), ""])
+    return "\n".join([*map(printable, notes), *map(printable, items), ""])
 
 
 def _notes(buses: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -121,8 +122,3 @@ def _called(bus: Mapping[str, Any]) -> str:
 def _quoted(text: str) -> str:
     """A text as YAML takes it for one; what JSON quotes, YAML reads."""
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
-
-
-def _printable(line: str) -> str:
-    """What the kernel calls a thing must not end the comment it stands in."""
-    return "".join(c if c.isprintable() else "?" for c in line)

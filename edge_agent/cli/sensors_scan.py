@@ -50,9 +50,15 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def scan(args: argparse.Namespace) -> int:
-    """Print what there is; 0, or 1 if a bus that was to be searched could not be."""
+    """Print what there is; 0, or 1 if a bus that was to be searched could not be.
+
+    Raises:
+        ConfigError: a bus is to be searched beside a running agent, and nobody knows which of the
+            chips there are that agent's.
+    """
     root = Path("/")
-    config, running = _known(args.config)
+    searches = bool(args.bus or args.all_buses)
+    config, running = _known(args.config, searches=searches)
     become_owner(Path(config.queue.path))
     wanted = args.bus
     if args.all_buses:
@@ -71,15 +77,19 @@ def _bus(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
-def _known(path: Path) -> tuple[Config, bool]:
+def _known(path: Path, *, searches: bool) -> tuple[Config, bool]:
     """The configuration as far as there is one, and whether an agent runs by it."""
+    config, trouble = Config(), None
     try:
         config = load(path, os.environ).config
-    except ConfigError:
+    except ConfigError as error:
         # Whoever scans may be writing the first configuration, or mending one.
-        return Config(), False
+        trouble = error
     directory = runtime_directory(Path(config.queue.path), os.environ)
-    return config, running_agent(directory / "status.json") is not None
+    running = running_agent(directory / "status.json") is not None
+    if trouble and running and searches:
+        raise trouble
+    return config, running
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from edge_agent.cli.common import add_json_options
 from edge_agent.cli.sensors_schemas import TYPES
+from edge_agent.cli.table import printable
 from edge_agent.config.reference import Row, rows
 from edge_agent.config.sensors import REGISTRY, Drivers
 from edge_agent.config.shape import did_you_mean
@@ -108,7 +109,9 @@ def _channels(driver: type[Sensor]) -> Sequence[Channel]:
 
 def text_of(facts: Mapping[str, Any]) -> str:
     """The drivers for a person, a block each."""
-    return "\n".join("".join(f"{line}\n" for line in _block(one)) for one in facts["types"])
+    return "\n".join(
+        "".join(f"{printable(line)}\n" for line in _block(one)) for one in facts["types"]
+    )
 
 
 def _block(one: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Columns of text, as wide as they need to be."""
+"""Lines for a terminal: columns as wide as they need to be, and nothing that could break them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         for column, cell in enumerate(row[:-1]):
             widths[column] = max(widths.get(column, 0), len(cell))
     return [
-        "  ".join(cell.ljust(widths.get(column, 0)) for column, cell in enumerate(row)).rstrip()
+        printable("  ".join(cell.ljust(widths.get(n, 0)) for n, cell in enumerate(row)).rstrip())
         for row in rows
     ]
+
+
+def printable(line: str) -> str:
+    """What a kernel, a chip or a plugin calls a thing must not end the line it stands in."""
+    return "".join(c if c.isprintable() else "?" for c in line)

@@ -115,6 +115,20 @@ def test_sensors_scan_of_a_bus_that_is_not_there_says_what_to_do(tmp_path: Path)
     assert command("sensors", "scan", "--config", nowhere).returncode == 0
 
 
+def test_sensors_scan_beside_an_agent_whose_chips_nobody_knows_asks_none(site: Site) -> None:
+    """A configuration that cannot be read hides which addresses are to be left alone."""
+    site.configure("sensors: [{name: probe, type: simulated}]\n")
+    site.agent()
+    env = {"RUNTIME_DIRECTORY": str(site.directory)}
+    broken = site.directory / "broken.yaml"
+    broken.write_text("sensors: 5\n")
+    listed = command("sensors", "scan", "--config", broken, env=env)
+    assert listed.returncode == 0
+    asked = command("sensors", "scan", "--config", broken, "--bus", "99", env=env)
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert "sensors: is no list" in asked.stderr
+
+
 def test_sensors_print_the_schemas_of_their_json() -> None:
     """So that a program can be written against them."""
     for name in ("read", "scan", "types"):

@@ -75,6 +75,15 @@ def test_read_table_shows_age_beside_an_agent_only(sensors: Any) -> None:
     )
 
 
+def test_read_table_keeps_a_fault_in_its_line() -> None:
+    """A plugin may say anything."""
+    told = [Outcome("probe", [], {"probe": "two\nlines\x1b[2J"})]
+    assert text_of(gather(told, 0.0, running=False, shield=Shield())).splitlines() == [
+        "SENSOR  VALUE  UNIT",
+        "probe   failed: two?lines?[2J",
+    ]
+
+
 def test_read_json_keeps_to_its_schema(sensors: Any) -> None:
     """Written and read, as a program gets it; no age is negative, whatever the clock does."""
     Draft202012Validator.check_schema(READ)
