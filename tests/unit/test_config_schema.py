@@ -137,7 +137,8 @@ def test_shipped_examples_uncommented_pass_the_checker(tmp_path: Path):
     ]
     config = load(_written(tmp_path, "\n".join(kept)), {}).config
     assert config.upload.endpoint is not None
-    assert [sensor.type for sensor in config.sensors] == ["system", "bme280"]
+    types = [sensor.type for sensor in config.sensors]
+    assert types == ["system", "bme280", "contact", "pulse"]
 
 
 def _is_example(line: str) -> bool:

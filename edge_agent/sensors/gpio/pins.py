@@ -11,10 +11,12 @@ directory; where nobody has, it gets a directory of its own. The process is led 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import os
 import re
+import shutil
 import sys
 import tempfile
 import threading
@@ -203,7 +205,14 @@ def _settle_the_library() -> None:
         os.environ["GPIOZERO_PIN_FACTORY"] = "lgpio"
     if os.environ["GPIOZERO_PIN_FACTORY"] == "lgpio" and not os.environ.get("LG_WD"):
         given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
-        os.environ["LG_WD"] = given or tempfile.mkdtemp(prefix="pyvorin-lgpio-")
+        os.environ["LG_WD"] = given or _directory_of_its_own()
+
+
+def _directory_of_its_own() -> str:
+    """One that goes with the process."""
+    directory = tempfile.mkdtemp(prefix="pyvorin-lgpio-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 @contextlib.contextmanager
