@@ -108,14 +108,14 @@ class Alarms:
             now: when it was measured, monotonic seconds; never less than before.
 
         Returns:
-            what it changed, in the order of the configuration; before that, what the clock had
-            changed by ``now``.
+            what it changed, and what the clock had changed by ``now``, in the order of the
+            configuration. An alarm whose ``for`` is over by then is entered by this value if that
+            is beyond its limit, too, and else by the last one that was.
         """
-        changes = self.tick(now)
-        changes += [Transition(alarm, entered=False, value=value) for alarm in self._gone]
+        changes = [Transition(alarm, entered=False, value=value) for alarm in self._gone]
         self._gone = []
         if isinstance(value, str) or not is_finite(value):
-            return changes
+            return changes + self.tick(now)
         return changes + [change for watch in self._watches for change in watch.take(value, now)]
 
     def fault(self) -> None:
@@ -162,10 +162,13 @@ class _Watch:
         self.entered = False
         #: monotonic seconds since which values have been beyond the limit, while not yet entered
         self.since: float | None = None
+        #: the last value beyond the limit
         self._value: float = math.nan
 
     def take(self, value: float, now: float) -> Iterator[Transition]:
-        self._value = value
+        if self.alarm.beyond(value):
+            self._value = value
+        yield from self.tick(now)
         if self.entered:
             if self.alarm.back(value):
                 self.entered = False

@@ -158,13 +158,17 @@ class ChannelLine:
         """What is sent of a good reading: once, however many want it sent."""
         score = self._anomaly.take(reading.value) if self._anomaly else None
         marks = {} if score is None else {"score": score}
+        changes = self._alarms.take(reading.value, now)
+        # An alarm that the clock entered bears the value before: then this one is still news.
+        bear_it = [change.value == reading.value for change in changes]
         urgent = [
-            _alarm(reading, change, marks) for change in self._alarms.take(reading.value, now)
+            _alarm(reading, change, marks if bears_it else {})
+            for change, bears_it in zip(changes, bear_it, strict=True)
         ]
-        if marks and not urgent:
+        if marks and not any(bear_it):
             scored = dataclasses.replace(reading, metadata={**reading.metadata, **marks})
-            urgent = [Outgoing(scored, Priority.ANOMALY)]
-        usual = self._reporter.take(reading, now, queued=bool(urgent))
+            urgent.append(Outgoing(scored, Priority.ANOMALY))
+        usual = self._reporter.take(reading, now, queued=bool(marks) or any(bear_it))
         return [*urgent, *map(Outgoing, usual)]
 
 

@@ -92,6 +92,17 @@ def test_alarm_with_for_is_entered_by_a_value_if_nobody_asked_in_time() -> None:
     assert said(alarms.take(0, 130.0)) == ["entered 0 by 1", "cleared 0 by 0"]
 
 
+def test_alarm_with_for_that_ends_as_a_value_comes_is_entered_by_that_value() -> None:
+    """Readings come every ten seconds, and so ends a `for` of thirty: what is sent is current."""
+    alarms = Alarms([Alarm(above=8, for_s=30)])
+    assert [said(alarms.take(9 + n, 10.0 * n)) for n in range(4)] == [
+        [],
+        [],
+        [],
+        ["entered 8 by 12"],
+    ]
+
+
 def test_alarm_with_for_begins_anew_after_a_value_within_its_limit() -> None:
     """And only then: further values beyond do not put it off."""
     alarms = Alarms([OPEN])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from edge_agent.processing.alarms import Alarm
 from edge_agent.processing.anomaly import Anomaly
 from edge_agent.processing.channel import ChannelLine, ChannelPlan, Outgoing, Quality
@@ -113,6 +115,26 @@ def test_channel_alarm_enters_by_the_clock_without_a_new_value() -> None:
     assert track.wait(100) == []
     assert track.wait(10) == [(1, CRITICAL, {"alarm": "entered", "limit": 0})]
     assert track.wait(1000) == []
+
+
+@pytest.mark.parametrize(
+    ("anomaly", "priority", "marks"),
+    [
+        (None, Priority.TELEMETRY, {}),
+        (Anomaly(window=5, deviation=4), Priority.ANOMALY, {"score": -55.56}),
+    ],
+)
+def test_channel_value_that_comes_as_the_clock_enters_an_alarm_is_not_held_back(
+    anomaly: Anomaly | None, priority: Priority, marks: dict[str, Any]
+) -> None:
+    """The alarm bears the value before; this one is news by itself, and its score is its own."""
+    alarm = Alarm(above=8, hysteresis=5, for_s=30)
+    track = Track(alarms=(alarm,), report=Report(deadband=Margin(0.2)), anomaly=anomaly)
+    track.say(9, 9, 9)
+    assert track.say(4) == [
+        (9, Priority.CRITICAL, {"alarm": "entered", "limit": 8}),
+        (4, priority, marks),
+    ]
 
 
 def test_channel_alarm_that_was_entered_before_a_restart_is_cleared_after_it() -> None:
