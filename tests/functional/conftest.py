@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,3 +82,11 @@ def clock() -> FakeClock:
     clock = FakeClock()
     clock.advance(60)
     return clock
+
+
+@pytest.fixture
+def artefacts(tmp_path: Path) -> Path:
+    """Where a test puts what a person may want to look at: kept where TEST_ARTEFACTS says."""
+    place = Path(os.environ.get("TEST_ARTEFACTS", tmp_path))
+    place.mkdir(parents=True, exist_ok=True)
+    return place

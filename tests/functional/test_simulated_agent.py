@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import whole
 from fakes.clock import FakeClock
 from fakes.server import DOWN, FakeServer, lose_answer, take
-from fakes.told import Told
 
 from edge_agent.config import model
 from edge_agent.config.channels import Channel, Sensor
-from edge_agent.daemon import assembly
-from edge_agent.daemon.privacy_key import make_shield
-from edge_agent.daemon.readers import InlineReaders
 from edge_agent.processing.valid import Valid
 from edge_agent.sensors.simulated import SimulatedOptions
 from edge_agent.types import Priority, SensorReading
@@ -40,6 +37,7 @@ def _config(path: Path) -> model.Config:
         device=model.Device(id="pi-7", labels={"site": "lyon"}),
         queue=model.Queue(path=str(path), durability="normal"),
         upload=model.Upload(endpoint="https://ingest.example/", batch_size=50),
+        health=model.Health(upload_interval_s=0),
         sensors=(
             _sensor("sine"),
             _sensor("walk", waveform="random_walk", noise=0.1),
@@ -71,54 +69,14 @@ class Network:
         self.outages.append((now + begins_s, now + ends_s))
 
 
-class Agent:
-    """One run of the agent, from opening the file to closing it."""
+class Agent(whole.Agent):
+    """The agent with these sensors, before this network."""
 
     def __init__(self, path: Path, clock: FakeClock, network: Network, seed: int = 1) -> None:
-        config = _config(path)
-        self.clock = clock
-        self.told = Told()
-        self.queue = assembly.open_queue(config, clock)
-        self.queue.release_retries()
-        shield = make_shield(config, clock, say=self.told)
-        self.poller = assembly.make_poller(
-            config,
-            self.queue,
-            InlineReaders(clock),
-            clock,
-            say=self.told,
-            committed=lambda: None,
-            shield=shield,
-        )
-        self.flusher = assembly.make_flusher(
-            config,
-            self.queue,
-            network.server,
-            clock,
-            say=self.told,
-            shield=shield,
-            draw=random.Random(seed).random,
-        )
-
-    def run(self, seconds: float) -> None:
-        """Let time pass, from event to event; a commit wakes the flusher."""
-        end = self.clock.monotonic() + seconds
-        while (now := self.clock.monotonic()) < end:
-            due = min(self.poller.step(now), self.flusher.step(now), end)
-            self.clock.advance(max(due - now, 0.0))
+        super().__init__(_config(path), clock, network.server, seed)
 
     def alarm(self, number: int) -> None:
         self.poller.offer(SensorReading("alarm", self.clock.wall(), number), Priority.CRITICAL)
-
-    def finish(self) -> None:
-        """As the crew does at a stop: a last commit, a last flush."""
-        self.poller.finish()
-        self.flusher.drain(self.clock.monotonic() + 5)
-
-    def cut_power(self) -> int:
-        """Close without a word; returns how many readings were not committed yet."""
-        self.queue.close()
-        return len(self.poller.intake.pending)
 
 
 def _kind(reading: dict[str, Any]) -> str:
