@@ -14,7 +14,11 @@ from edge_agent.cli.sensors_schemas import READ
 CONFIG = """
 sensors:
   - {name: pi, type: system}
-  - {name: probe, type: simulated, waveform: constant, base: 4, filters: [{offset: -0.5}]}
+  - name: probe
+    type: simulated
+    waveform: constant
+    base: 4
+    filters: [{skip_initial: 3}, {offset: -0.5}]
   - {name: broken, type: simulated, bus: other, fail_every: 1}
   - {name: room, type: bme280, bus: 99}
 """

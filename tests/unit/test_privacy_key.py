@@ -53,13 +53,14 @@ def test_key_is_made_where_there_is_none_for_the_owner_alone(
 
 
 def test_key_outlasts_restarts_and_no_two_are_alike(
-    hashed: Callable[..., Hash], tmp_path: Path
+    hashed: Callable[..., Hash], tmp_path: Path, told: Told
 ) -> None:
-    """The same badge, the same hash; another machine's key, another hash."""
+    """The same badge, the same hash; another machine's key, another hash; and no word of it."""
     before = hashed()()
     assert hashed()() == before
     (tmp_path / "privacy.key").unlink()
     assert hashed()() != before
+    assert told.events == []
 
 
 def test_key_of_a_fleet_gives_one_hash_on_every_machine(

@@ -10,7 +10,7 @@ from fakes.clock import FakeClock
 from fakes.sensors import ScriptedSensor, StuckReaders
 
 from edge_agent.cli.sensors_once import Outcome, Round
-from edge_agent.daemon.readers import InlineReaders, Readers, Result
+from edge_agent.daemon.readers import InlineReaders, Job, Readers, Result, run
 from edge_agent.daemon.schedule import HANG_S, Slot
 from edge_agent.errors import SensorError
 from edge_agent.processing.channel import ChannelPlan
@@ -54,6 +54,44 @@ def test_round_waits_for_a_conversion(clock: FakeClock) -> None:
     told = outcomes([slot("slow", slow), slot("fast", fast)], clock)
     assert [one.readings[0].value for one in told] == [1.0, 2.0]
     assert clock.monotonic() - before == pytest.approx(30.0)
+
+
+class LateReaders(StuckReaders):
+    """Each job takes so many seconds."""
+
+    def __init__(self, clock: FakeClock, **seconds: float) -> None:
+        super().__init__()
+        self._clock, self._seconds, self._done = clock, seconds, []
+
+    def submit(self, job: Job) -> None:
+        self._done.append((self._clock.monotonic() + self._seconds[job.name], job))
+
+    def results(self) -> list[Result]:
+        now = self._clock.monotonic()
+        ready = [job for at, job in self._done if at <= now]
+        self._done = [(at, job) for at, job in self._done if at > now]
+        return [run(job, self._clock) for job in ready]
+
+
+def step_by_step(round_: Round, clock: FakeClock) -> list[Outcome]:
+    """Time that passes as it does where a reader may have a result at any moment."""
+    return round_.run(lambda seconds: clock.advance(min(seconds, 0.5)))
+
+
+def test_round_counts_no_conversion_as_silence(clock: FakeClock) -> None:
+    """A bus on which nothing was asked for half a minute has its full time for the next job."""
+    slow = slot("slow", ScriptedSensor(1.0, wait_s=30.0))
+    (told,) = step_by_step(Round([slow], LateReaders(clock, slow=2.0), clock), clock)
+    assert told.faults == {}
+
+
+def test_round_passes_over_an_answer_that_comes_too_late(clock: FakeClock) -> None:
+    """Who was given up stays so, while others are still waited for."""
+    late = slot("late", ScriptedSensor(1.0, bus="a"))
+    slow = slot("slow", ScriptedSensor(2.0, bus="b", wait_s=20.0))
+    readers = LateReaders(clock, late=HANG_S + 2.0, slow=1.0)
+    told = step_by_step(Round([late, slow], readers, clock), clock)
+    assert [one.faults for one in told] == [{"late": "no answer on a for 10 s"}, {}]
 
 
 def test_round_tells_what_failed_beside_what_did_not(clock: FakeClock) -> None:

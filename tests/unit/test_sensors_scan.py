@@ -143,10 +143,11 @@ def test_scan_beside_a_running_agent_leaves_its_chips_alone(
 ) -> None:
     """A byte read here would be missing there."""
     adapter.chips |= {0x76: RegisterChip(), 0x77: RegisterChip()}
-    sensors = configured(tmp_path, "sensors: [{name: room, type: bme280, address: 0x76}]\n")
+    sensors = configured(tmp_path, "sensors: [{name: room, type: bme280, address: 0x77}]\n")
     facts = finder(sensors=sensors, running=True).gather([1], [])
-    assert 0x76 not in {address for _, address, *_ in adapter.transactions}
-    assert "# i2c-1, 0x76: is the configured sensor room; not asked, as the agent is" in yaml(
+    assert [chip["address"] for chip in facts["buses"][0]["chips"]] == [0x76, 0x77]
+    assert 0x77 not in {address for _, address, *_ in adapter.transactions}
+    assert "# i2c-1, 0x77: is the configured sensor room; not asked, as the agent is" in yaml(
         facts, ()
     )
 

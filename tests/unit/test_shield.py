@@ -28,7 +28,7 @@ def shield(**rules: Any) -> Shield:
 
 def sum_of(text: str) -> str:
     """RFC 2104, written out."""
-    return hmac.new(KEY, text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(KEY, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def test_shield_without_rules_returns_the_reading_itself() -> None:
@@ -76,6 +76,7 @@ def test_shield_changes_nothing_it_was_given() -> None:
     [
         ("badge 7", "badge 7"),
         ("É", "É"),
+        ("\ud800", "\ud800"),
         (7, "7"),
         (2.50, "2.5"),
         (True, "true"),
