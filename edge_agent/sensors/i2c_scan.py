@@ -104,7 +104,8 @@ def chips(bus: BusLike, root: Path = Path("/"), leave: Collection[int] = ()) -> 
 
 
 def _through(client: Path) -> str:
-    if any(client.glob("iio:device*")):
+    # To its end: a search that is left half done leaves a directory open.
+    if list(client.glob("iio:device*")):
         return "iio"
     return "hwmon" if (client / "hwmon").is_dir() else ""
 
