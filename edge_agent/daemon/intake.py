@@ -204,7 +204,7 @@ class Intake:
     ) -> None:
         """Tell when another probe measures than did before, also before the restart."""
         probes = (measured.metadata.get("probe_id", "") for measured in measurements)
-        probe_id = next(filter(None, probes), "")
+        probe_id = self._shown_probe(next(filter(None, probes), ""))
         if not probe_id or probe_id == slot.probe_id:
             return
         owner = f"probe:{slot.plan.name}"
@@ -214,6 +214,13 @@ class Intake:
             self.remember(owner, probe_id, now)
             if former and former != probe_id:
                 self._tell_replaced(slot, former, probe_id, now)
+
+    def _shown_probe(self, probe_id: str) -> str:
+        """A probe's id as anybody may see it: it is told, and kept, outside of any reading too."""
+        if not probe_id:
+            return ""
+        bearer = SensorReading(REPLACED, self._clock.wall(), 1, "", {"probe_id": probe_id})
+        return str(self._shield(bearer).metadata.get("probe_id", ""))
 
     # -- telling -------------------------------------------------------------------------------
 

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.bench import Bench
+from fakes.bench import Bench, make_poller
 from fakes.clock import FakeClock
 from fakes.sensors import ScriptedSensor, StuckReaders, slot
 
-from edge_agent.daemon.readers import Result
+from edge_agent.daemon.readers import InlineReaders, Result
 from edge_agent.daemon.schedule import Slot
 from edge_agent.errors import SensorError, StoreError
 from edge_agent.processing.channel import ChannelPlan
+from edge_agent.processing.faults import REPLACED
+from edge_agent.processing.privacy import Shield
 from edge_agent.processing.reporting import Report
 from edge_agent.types import Measurement
 
@@ -253,6 +255,30 @@ def test_poller_other_probe_is_told_once_also_after_a_restart(bench: Bench) -> N
     first = {"zone": "A", "sensor": "fridge", "old": "28-a", "new": "28-b"}
     assert told == [first, {"sensor": "fridge", "old": "28-b", "new": "28-c"}]
     assert bench.told.events == ["sensor_replaced"] * 2
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"), [({"drop": ["metadata.probe_id"]}, 0), ({"hashed": ["metadata.probe_id"]}, 1)]
+)
+def test_poller_probe_that_privacy_hides_is_told_by_its_hash_or_not_at_all(
+    bench: Bench, tmp_path: Path, rule: dict[str, Any], told: int
+) -> None:
+    """Neither the journal nor the file has its id, in no state and no reading."""
+    probes = [[Measurement("", 4.0, "", metadata={"probe_id": f"28-{n}"})] for n in "ab"]
+    readers = InlineReaders(bench.clock)
+    shield = Shield(**rule, key=lambda: b"0123456789abcdef").apply
+    bench.poller = make_poller(
+        bench.queue,
+        [slot("fridge", ScriptedSensor(*probes))],
+        readers,
+        bench.clock,
+        bench.told,
+        shield=shield,
+    )
+    bench.run(20)
+    assert len(bench.told.about("sensor_replaced")) == len(bench.stored(REPLACED)) == told
+    files = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"28-a" not in files + repr(bench.told.lines).encode()
 
 
 # -- channels -------------------------------------------------------------------------------------
