@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -45,6 +44,32 @@ def measure(sensor: Adc) -> list[Measurement]:
 def test_volts_are_the_code_over_its_range(raw: int, bits: int, volt: float) -> None:
     """DS21295, section 4.2; half of the range is half of VREF."""
     assert adc.volts(raw, bits, 3.3) == pytest.approx(volt, abs=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "question", "answer", "code"),
+    [
+        ("mcp3008", 5, "01d000", "ffffff", 1023),
+        ("mcp3004", 2, "01a000", "fffa55", 0x255),
+        ("mcp3208", 7, "07c000", "fffabc", 0xABC),
+        ("mcp3204", 0, "060000", "e0e123", 0x123),
+        ("mcp3002", 1, "7800", "fe34", 0x234),
+        ("mcp3202", 0, "01a000", "fff5a5", 0x5A5),
+        ("mcp3001", 0, "0000", "df07", 992),
+        ("mcp3201", 0, "0000", "c001", 0),
+        ("mcp3301", 0, "0000", "dfff", -1),
+        ("mcp3302", 1, "0c8000", "ffdfff", -1),
+        ("mcp3304", 4, "0e0000", "e00fff", 4095),
+    ],
+)
+def test_chip_speaks_as_its_data_sheet_draws_it(
+    name: str, number: int, question: str, answer: str, code: int
+) -> None:
+    """Whole bytes, the value at the end of the last; whatever the undriven line shows before."""
+    chip = adc.CHIPS[name]
+
+    assert chip.question(number).hex() == question
+    assert chip.code(bytes.fromhex(answer)) == code
 
 
 @pytest.mark.parametrize("name", adc.CHIPS)
@@ -155,53 +180,8 @@ def test_adc_when_closed_lets_go_of_the_wire(pins: MockPins, converter: Converte
     assert len(measure(sensor)) == 8
 
 
-def test_adc_whose_third_input_cannot_be_opened_keeps_none(
-    pins: MockPins, converter: Converter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The next trigger starts from the beginning."""
-    FakeMcp("mcp3008", *[512] * 8)
-    sensor = converter()
-    opened = sensor._opened
-    with monkeypatch.context() as patch:
-
-        def two_only(library: Any, number: int) -> Any:
-            if number == 2:
-                raise OSError(24, "Too many open files")
-            return opened(library, number)
-
-        patch.setattr(sensor, "_opened", two_only)
-        with pytest.raises(SensorError, match="Too many open files"):
-            sensor.trigger()
-    assert not pins.reserved(8)
-    assert len(measure(sensor)) == 8
-
-
 def test_adc_read_before_trigger_is_not_ready(converter: Converter) -> None:
     """The wire is not touched."""
     with pytest.raises(SensorError) as caught:
         converter().read()
     assert caught.value.reason == "not_ready"
-
-
-def test_adc_opened_anew_keeps_its_wire_whenever_garbage_is_collected(
-    converter: Converter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The closed wire's end must not strike the new one off gpiozero's list between two inputs."""
-    FakeMcp("mcp3008", *range(100, 900, 100))
-    sensor = converter()
-    threshold, opened = gc.get_threshold(), sensor._opened
-
-    def open_and_collect(gpiozero: Any, number: int) -> Any:
-        wire = opened(gpiozero, number)
-        # From here on garbage is collected at once, if it may be.
-        gc.set_threshold(1, 1, 1)
-        return wire
-
-    measure(sensor)
-    gc.set_threshold(0)
-    try:
-        sensor.close()
-        monkeypatch.setattr(sensor, "_opened", open_and_collect)
-        assert len(measure(sensor)) == 8
-    finally:
-        gc.set_threshold(*threshold)

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_agent.errors import SensorError
@@ -30,14 +29,46 @@ from edge_agent.types import Measurement
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Chip:
-    """What differs in the family."""
+    """What differs in the family, and what is said on the wire."""
 
     inputs: int
     #: of a value that is not below zero
     bits: int
+    #: whether one more bit before those is the sign
+    signed: bool = False
+
+    @property
+    def width(self) -> int:
+        """The bits of a value, with its sign."""
+        return self.bits + self.signed
+
+    def question(self, number: int) -> bytes:
+        """What starts a conversion of input ``number`` against GND, with the clocks of its answer.
+
+        A start bit, "single-ended", the input; then a clock to sample, a zero, and the value, which
+        is to end with a byte. With two inputs there is a bit for "highest bit first" and no clock
+        to sample, with one there is nothing to say.
+        """
+        match self.inputs:
+            case 1:
+                return bytes(2)
+            case 2:
+                word, clocks = 0b1101 | number << 1, 4 + 1 + self.width
+                return (word << 1 + self.width).to_bytes(-(-clocks // 8), "big")
+            case _:
+                return ((0b11000 | number) << 2 + self.width).to_bytes(3, "big")
+
+    def code(self, answer: Sequence[int]) -> int:
+        """The value in the bytes that came meanwhile."""
+        word = int.from_bytes(bytes(answer), "big")
+        if self.inputs == 1:
+            # Two clocks to sample, a zero, the value, and what 16 clocks leave over.
+            word >>= 16 - 3 - self.width
+        word &= (1 << self.width) - 1
+        return word - (1 << self.width) if self.signed and word >> self.bits else word
 
 
-#: By the number of bits in a value, and of inputs.
+#: By name: three for the series, the bits of a value, and the inputs.
 CHIPS = {
     "mcp3001": Chip(1, 10),
     "mcp3002": Chip(2, 10),
@@ -47,13 +78,13 @@ CHIPS = {
     "mcp3202": Chip(2, 12),
     "mcp3204": Chip(4, 12),
     "mcp3208": Chip(8, 12),
-    "mcp3301": Chip(1, 12),
-    "mcp3302": Chip(4, 12),
-    "mcp3304": Chip(8, 12),
+    "mcp3301": Chip(1, 12, signed=True),
+    "mcp3302": Chip(4, 12, signed=True),
+    "mcp3304": Chip(8, 12, signed=True),
 }
 
-# SPI0 and its two select lines, by BCM number. gpiozero takes an SPI for hardware by its pins.
-_CLOCK, _MOSI, _MISO = 11, 10, 9
+# SPI0 by BCM number, and its two select lines. gpiozero takes an SPI for hardware by its pins.
+_SPI0 = {"clock_pin": 11, "mosi_pin": 10, "miso_pin": 9}
 _SELECTS = (8, 7)
 
 # The finest step is 0.8 mV at 3.3 V.
@@ -94,26 +125,9 @@ def inputs_of(options: AdcOptions) -> Mapping[str, int]:
     return {name: every[name] for name in every if name in options.channels} or every
 
 
-def volts(raw: int, bits: int, vref: float) -> float:
+def volts(code: int, bits: int, vref: float) -> float:
     """The voltage of a code; DS21295, section 4.2: code = 1024 V / VREF."""
-    return raw * vref / (1 << bits)
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Let no garbage be collected in the meantime.
-
-    gpiozero finds a wire that its inputs share by the wire's pins. An earlier one that was closed,
-    by us or by the reload before, is a cycle; when that is collected, its end strikes the one of
-    today off the list, and the next input finds the pins in use.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    return code * vref / (1 << bits)
 
 
 class Adc(Sensor):
@@ -125,9 +139,11 @@ class Adc(Sensor):
     def __init__(self, options: AdcOptions, surroundings: Surroundings) -> None:
         del surroundings
         self._options = options
+        self._chip = CHIPS[options.chip]
         self._inputs = inputs_of(options)
-        #: gpiozero's object for each input; they share the wire
-        self._open: dict[str, Any] = {}
+        #: gpiozero's SPI. Not its classes of these chips, one object for each input: the wire that
+        #: those share may be taken from under them when an earlier one is collected as garbage.
+        self._wire: Any = None
         self.bus_name = f"spi0.{options.device}"
         self.channels = tuple(Channel(name, self._unit(name)) for name in self._inputs)
 
@@ -143,14 +159,10 @@ class Adc(Sensor):
             SensorError: ``library``, ``spi``, ``in_use``, ``permission``, ``board``, ``absent`` or
                 ``failed``, as gpiozero says.
         """
-        if not self._open:
-            with opening(self.bus_name) as gpiozero, _no_collection():
-                try:
-                    for name, number in self._inputs.items():
-                        self._open[name] = self._opened(gpiozero, number)
-                except BaseException:
-                    self.close()
-                    raise
+        if self._wire is None:
+            with opening(self.bus_name) as gpiozero:
+                select = _SELECTS[self._options.device]
+                self._wire = gpiozero.Device().pin_factory.spi(**_SPI0, select_pin=select)
         return 0.0
 
     def read(self) -> Sequence[Measurement]:
@@ -159,13 +171,13 @@ class Adc(Sensor):
         Raises:
             SensorError: ``not_ready``, ``saturated`` if all inputs are, or the wire's failure.
         """
-        if not self._open:
+        if self._wire is None:
             raise SensorError(
                 f"{self.bus_name}: read before a measurement was started", reason="not_ready"
             )
         with in_words(self.bus_name):
-            raw = {name: int(wire.raw_value) for name, wire in self._open.items()}
-        measured = [self._measurement(name, code) for name, code in raw.items()]
+            codes = {name: self._code(number) for name, number in self._inputs.items()}
+        measured = [self._measurement(name, code) for name, code in codes.items()]
         if all(each.fault for each in measured):
             raise SensorError(
                 f"{self.bus_name}: every input reads as the end of its scale; the chip is not "
@@ -176,32 +188,24 @@ class Adc(Sensor):
 
     def close(self) -> None:
         """Let go of the wire."""
-        for wire in self._open.values():
+        wire, self._wire = self._wire, None
+        if wire is not None:
             with contextlib.suppress(SensorError), in_words(self.bus_name):
                 wire.close()
-        self._open = {}
 
-    def _opened(self, gpiozero: Any, number: int) -> Any:
-        """The chip's own class in gpiozero, for one input."""
-        wires = {
-            "clock_pin": _CLOCK,
-            "mosi_pin": _MOSI,
-            "miso_pin": _MISO,
-            "select_pin": _SELECTS[self._options.device],
-        }
-        if CHIPS[self._options.chip].inputs > 1:
-            wires["channel"] = number
-        return getattr(gpiozero, self._options.chip.upper())(**wires)
+    def _code(self, number: int) -> int:
+        """Have one input converted."""
+        question = self._chip.question(number)
+        return self._chip.code(self._wire.transfer(list(question)))
 
     def _unit(self, name: str) -> str:
         return self._options.channels.get(name, AdcChannelOptions()).unit
 
-    def _measurement(self, name: str, raw: int) -> Measurement:
+    def _measurement(self, name: str, code: int) -> Measurement:
         """A voltage; a fault at the end of the scale, where the input may be anywhere beyond."""
-        # gpiozero's own `voltage` puts the code 0 half a step above zero; the data sheets do not.
-        bits = CHIPS[self._options.chip].bits
-        value = round(volts(raw, bits, self._options.vref), _DIGITS)
-        if -(1 << bits) < raw < (1 << bits) - 1:
-            return Measurement(name, value, self._unit(name))
-        detail = f"{self.bus_name}: {name} is at or beyond {self._options.vref:g} V, `vref`"
-        return Measurement(name, value, self._unit(name), fault="saturated", detail=detail)
+        bits, vref = self._chip.bits, self._options.vref
+        value, unit = round(volts(code, bits, vref), _DIGITS), self._unit(name)
+        if -(1 << bits) < code < (1 << bits) - 1:
+            return Measurement(name, value, unit)
+        detail = f"{self.bus_name}: {name} is at or beyond {vref:g} V, `vref`"
+        return Measurement(name, value, unit, fault="saturated", detail=detail)
