@@ -173,9 +173,13 @@ def test_adc_when_closed_lets_go_of_the_wire(pins: MockPins, converter: Converte
     FakeMcp("mcp3008", *[512] * 8)
     sensor = converter()
     measure(sensor)
+    wire = sensor._wire
+    measure(sensor)
+    assert sensor._wire is wire
     assert pins.reserved(8)
     sensor.close()
     sensor.close()
+    assert wire.closed
     assert not any(pins.reserved(number) for number in (8, 9, 10, 11))
     assert len(measure(sensor)) == 8
 

@@ -171,21 +171,66 @@ def test_library_that_leads_the_process_away_is_led_back(
     [
         ({"LG_WD": "/chosen", "RUNTIME_DIRECTORY": "/run/pyvorin"}, "/chosen"),
         ({"RUNTIME_DIRECTORY": "/run/pyvorin:/run/other"}, "/run/pyvorin"),
-        ({}, None),
     ],
 )
-def test_lgpio_gets_a_directory_for_its_fifo(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], directory: str | None
+def test_lgpio_makes_its_fifo_where_somebody_chose_or_the_service_may(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], directory: str
 ) -> None:
-    """The one somebody chose, the service's, or one of its own."""
+    """Never where the process happens to stand."""
     for name in ("LG_WD", "RUNTIME_DIRECTORY", "GPIOZERO_PIN_FACTORY"):
         monkeypatch.setenv(name, given.get(name, ""))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     of_pins._settle_the_library()
 
-    chosen = os.environ["LG_WD"]
-    assert chosen == directory if directory else Path(chosen).parent == tmp_path
+    assert os.environ["LG_WD"] == directory
+
+
+def test_lgpio_gets_a_directory_that_goes_with_the_process(tmp_path: Path) -> None:
+    """Where nobody chose one and there is no service."""
+    program = """
+import os
+from edge_agent.sensors.gpio import pins
+pins._settle_the_library()
+print(os.environ["LG_WD"], os.path.isdir(os.environ["LG_WD"]))
+"""
+    unset = dict.fromkeys(("LG_WD", "RUNTIME_DIRECTORY", "GPIOZERO_PIN_FACTORY"), "")
+    environ = os.environ | unset | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environ
+    )
+
+    directory, was_there = ended.stdout.split()
+    assert Path(directory).parent == tmp_path
+    assert was_there == "True"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_library_that_is_there_already_is_left_as_it_is(
+    pins: MockPins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever made it knew where; nothing is left behind."""
+    for name in ("LG_WD", "GPIOZERO_PIN_FACTORY"):
+        monkeypatch.setenv(name, "")
+    claim().close()
+
+    assert os.environ["LG_WD"] == os.environ["GPIOZERO_PIN_FACTORY"] == ""
+
+
+def test_input_whose_former_owner_left_a_handler_is_watched(
+    pins: MockPins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler that is gone looks to gpiozero as if the line were watched still."""
+    pin = pins.factory.pin(17)
+    pin._when_changed = lambda: None
+    watched: list[object] = []
+
+    def watch(watched_pin: object) -> None:
+        watched.append(watched_pin)
+
+    monkeypatch.setattr(type(pin), "_enable_event_detect", watch)
+    claim(17, "none").close()
+
+    assert watched == [pin]
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ def _diagnosis(error: BaseException) -> tuple[str, str]:
     """A word for programs, and what to do."""
     if isinstance(error, ModuleNotFoundError):
         return "library", f"sudo apt install {_PACKAGES_OF.get(error.name or '', _PACKAGES)}"
-    # What gpiozero falls back from is seen in the words of its warning only.
+    # What gpiozero falls back from; 1.6.2 does even from a pin that is in use.
     if isinstance(error, Warning) and type(error.__context__).__name__ == "GPIOPinInUse":
         return _REMEDIES["GPIOPinInUse"]
     if isinstance(error, Warning) and "import spidev" in str(error):
