@@ -18,12 +18,13 @@ Script = Callable[[float], Mapping[str, Value] | SensorError]
 
 
 class Played(Sensor):
-    """Stands where a genuine driver would; what it was told and how often is kept."""
+    """Stands where a genuine driver would."""
 
     def __init__(self, genuine: Sensor, script: Script, surroundings: Surroundings) -> None:
         self.bus_name = genuine.bus_name
         self.channels = genuine.channels
         self._script = script
+        self._surroundings = surroundings
         self._monotonic = surroundings.monotonic
         self._started = surroundings.monotonic()
 
@@ -40,20 +41,33 @@ class Played(Sensor):
             if channel.name in said
         ]
 
+    def announce(self) -> None:
+        """Say that there is something to be read now, as a pin's edge does."""
+        self._surroundings.announce(self)
+
     def close(self) -> None: ...
 
 
-def play(monkeypatch: pytest.MonkeyPatch, config: Config, scripts: Mapping[str, Script]) -> None:
-    """Have sensors of this configuration, by name, play their scripts; each needs one."""
+def play(
+    monkeypatch: pytest.MonkeyPatch, config: Config, scripts: Mapping[str, Script]
+) -> Mapping[str, Played]:
+    """Have sensors of this configuration, by name, play their scripts; each needs one.
+
+    Returns:
+        the drivers that play, by name, once an agent is built.
+    """
     names = {id(sensor.options): sensor.name for sensor in config.sensors}
     assert set(names.values()) == scripts.keys()
     genuine = registry.find
+    playing: dict[str, Played] = {}
 
     def find(type_name: str) -> Any:
         def build(options: Any, surroundings: Surroundings) -> Sensor:
-            driver = genuine(type_name)(options, surroundings)
-            return Played(driver, scripts[names[id(options)]], surroundings)
+            driver, name = genuine(type_name)(options, surroundings), names[id(options)]
+            playing[name] = Played(driver, scripts[name], surroundings)
+            return playing[name]
 
         return build
 
     monkeypatch.setattr(registry, "find", find)
+    return playing

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import heapq
+import itertools
 import random
+from collections.abc import Callable
 
 from edge_agent.config import model
 from edge_agent.daemon import assembly, health
@@ -18,8 +22,14 @@ class Agent:
     """One run of the agent, from opening the file to closing it."""
 
     def __init__(
-        self, config: model.Config, clock: FakeClock, server: Uploader, seed: int = 1
+        self,
+        config: model.Config,
+        clock: FakeClock,
+        server: Uploader,
+        seed: int = 1,
+        upkeep_every_s: float | None = None,
     ) -> None:
+        """``upkeep_every_s``: in place of the flusher's own, which is most of a day's work."""
         self.config = config
         self.clock = clock
         self.told = Told()
@@ -45,16 +55,29 @@ class Agent:
             shield=shield,
             draw=random.Random(seed).random,
         )
+        if upkeep_every_s is not None:
+            settings = self.flusher._settings
+            self.flusher._settings = dataclasses.replace(settings, upkeep_every_s=upkeep_every_s)
         self._flusher_due = clock.monotonic()
         self._health_every_s = config.health.upload_interval_s or float("inf")
         self._health_due = clock.monotonic() + self._health_every_s
+        self._started = clock.monotonic()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = itertools.count()
+
+    def at(self, seconds: float, happen: Callable[[], None]) -> None:
+        """Have something happen so long after the start, as a pin's edge does: to the moment."""
+        heapq.heappush(self._events, (self._started + seconds, next(self._count), happen))
 
     def run(self, seconds: float) -> None:
         """Let time pass, from event to event; a commit wakes the flusher."""
         end = self.clock.monotonic() + seconds
         while (now := self.clock.monotonic()) < end:
+            while self._events and self._events[0][0] <= now:
+                heapq.heappop(self._events)[-1]()
             self._tell_health(now)
             due = min(self.poller.step(now), self._health_due, end)
+            due = min(due, self._events[0][0]) if self._events else due
             if now >= self._flusher_due:
                 self._flusher_due = self.flusher.step(now)
             due = min(due, self._flusher_due)

@@ -124,7 +124,7 @@ def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Day:
 
     play(monkeypatch, config, {NAME: probe})
     clock, server = FakeClock(MIDNIGHT), FakeServer()
-    agent = Agent(config, clock, server)
+    agent = Agent(config, clock, server, upkeep_every_s=600)
     agent.run(DAY_S)
     agent.finish()
     assert agent.queue.ledger().closes
