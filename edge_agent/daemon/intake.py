@@ -91,8 +91,8 @@ class Intake:
             returned_at: when it did, monotonic seconds.
             now: monotonic seconds.
         """
-        self._look_for_another_probe(slot, measurements, now)
         self._recall_line(slot, now)
+        self._look_for_another_probe(slot, measurements, now)
         synchronized = self._clock.synchronized()
         # Reckoned back only here: the wall clock may have been set since the driver returned.
         wall = self._clock.wall() - (self._clock.monotonic() - returned_at)
@@ -104,6 +104,7 @@ class Intake:
 
     def failed(self, slot: Slot, error: SensorError, now: float) -> None:
         """The measurement is missed."""
+        self._recall_line(slot, now)
         reason = error.reason or "failed"
         self._quality(slot, slot.plan.name, reason, str(error), now)
         self._pass_on(slot, slot.line.fail(now), now)
@@ -163,7 +164,8 @@ class Intake:
             else:
                 shown = self._submit(shaped.reading, shaped.priority, now)
                 slot.last[shown.sensor_name] = shown
-        if slot.line.keeps_state:
+        # Until it knows what it knew before, its state is no state to be kept.
+        if slot.line_restored and slot.line.keeps_state:
             self.remember(f"line:{slot.plan.name}", slot.line.state(), now)
 
     def _submit(self, reading: SensorReading, priority: Priority, now: float) -> SensorReading:
@@ -188,16 +190,16 @@ class Intake:
         return None
 
     def _recall_line(self, slot: Slot, now: float) -> None:
-        """Let a line know its alarms and what was reported last; without, if they cannot be read.
+        """Let a line know its alarms and what was reported last; later, if they cannot be read yet.
 
         The worst of that is that an alarm is told twice.
         """
-        if slot.line_restored or not slot.line.keeps_state:
+        if slot.line_restored or self.pending.trouble:
             return
-        slot.line_restored = True
         with contextlib.suppress(StoreError):
             state = self.pending.recall(f"line:{slot.plan.name}")
             slot.line.restore(state, now, self._clock.wall())
+            slot.line_restored = True
 
     def _look_for_another_probe(
         self, slot: Slot, measurements: Iterable[Measurement], now: float

@@ -148,8 +148,9 @@ class Alarms:
         """
         for entry in state if isinstance(state, list) else []:
             same = [watch for watch in self._watches if watch.alarm.identity() == entry]
-            for watch in same:
-                watch.entered = True
+            # One entry, one alarm: another with this limit may have been waiting still.
+            for watch in [watch for watch in same if not watch.entered][:1]:
+                watch.entered, watch.since = True, None
             if not same:
                 self._gone += _remembered(entry)
 

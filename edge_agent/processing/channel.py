@@ -138,6 +138,8 @@ class ChannelLine:
     def restore(self, state: Any, now: float, wall: float) -> None:
         """Know again what `state` returned before a restart; what it cannot have is passed over."""
         if isinstance(state, dict):
+            # Also where nothing of it is configured any more: it is to be known that it is over.
+            self.keeps_state = True
             alarms = state.get("alarms")
             self._alarms.restore(alarms if isinstance(alarms, list) else [])
             self._reporter.restore(state.get("report"), now, wall)

@@ -43,11 +43,13 @@ class SensorLine:
         """``plan``: as configured; nothing is remembered yet."""
         self._plan = plan
         self._lines = {name: ChannelLine(channel) for name, channel in plan.channels.items()}
-        every = self._lines.values()
-        #: whether there is something to be known again after a restart
-        self.keeps_state = any(line.keeps_state for line in every)
         #: whether the clock alone can bring a reading about
-        self.is_timed = any(line.is_timed for line in every)
+        self.is_timed = any(line.is_timed for line in self._lines.values())
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether there is something to be known again after a restart."""
+        return any(line.keeps_state for line in self._lines.values())
 
     def take(
         self, measurements: Iterable[Measurement], now: float, wall: float, *, synchronized: bool

@@ -84,6 +84,8 @@ class Reporter:
         self._last: Value | None = None
         self._timestamp = 0.0
         self._queued_at = -math.inf
+        #: whether what was queued before a restart is still what was queued last
+        self._restorable = True
 
     def take(
         self, reading: SensorReading, now: float, *, queued: bool = False
@@ -108,6 +110,7 @@ class Reporter:
 
     def note(self, reading: SensorReading, now: float) -> None:
         """Take note of a reading that is sent although nobody measured it: the clock's."""
+        self._restorable = False
         self._last, self._timestamp, self._queued_at = reading.value, reading.timestamp, now
 
     def fault(self, now: float) -> list[SensorReading]:
@@ -116,7 +119,7 @@ class Reporter:
         Returns:
             what is told of the window that the fault cuts short.
         """
-        self._last = None
+        self._restorable, self._last = False, None
         return self.close(now)
 
     def close(self, now: float) -> list[SensorReading]:
@@ -138,7 +141,7 @@ class Reporter:
         return {"value": self._last, "timestamp": self._timestamp}
 
     def restore(self, state: Any, now: float, wall: float) -> None:
-        """Go on from what `state` gave before a restart.
+        """Go on from what `state` gave before a restart, unless something came since.
 
         Args:
             state: anything; what `state` cannot have given is passed over.
@@ -148,7 +151,11 @@ class Reporter:
         """
         match state:
             case {"value": int() | float() | str() as value, "timestamp": int() | float() as then}:
-                if is_finite(then) and (isinstance(value, str) or is_finite(value)):
+                if (
+                    self._restorable
+                    and is_finite(then)
+                    and (isinstance(value, str) or is_finite(value))
+                ):
                     ago_s = wall - then
                     self._last, self._timestamp = value, then
                     self._queued_at = now - ago_s if ago_s >= 0 else -math.inf
