@@ -20,10 +20,12 @@ from edge_agent.daemon.schedule import Slot
 from edge_agent.errors import SensorError, StoreError
 from edge_agent.events import NOTICE, event
 from edge_agent.processing.channel import Quality, Shaped
-from edge_agent.processing.faults import REPLACED, FaultBook
+from edge_agent.processing.faults import FAULT, REPLACED, FaultBook
 from edge_agent.processing.pipeline import marked
 from edge_agent.types import Measurement, Priority, SensorReading, Submission
 
+#: Whose state the faults are that the far end was told of.
+_FAULTS = "faults"
 #: Submissions from other threads that wait at the most; the oldest give way.
 MOST_OFFERED = 100
 
@@ -55,6 +57,9 @@ class Intake:
         """
         self.pending = pending
         self.faults = FaultBook()
+        self._faults_restored = False
+        #: faulty since before the restart, of which this run's journal says nothing yet
+        self._unsaid: set[str] = set()
         #: readings handed over for storing, the agent's own included
         self.read_total = 0
         self._clock = clock
@@ -115,6 +120,7 @@ class Intake:
         Returns:
             when to be called next, monotonic seconds.
         """
+        self._recall_faults(now)
         self.take_offered(now)
         for slot in self._timed:
             if slot.line.due() <= now:
@@ -142,15 +148,12 @@ class Intake:
         self.pending.commit(now)
 
     def inherit(self, former: Intake, now: float) -> None:
-        """Take over the counts, the faults of sensors that are still there, what waits."""
+        """Take over the counts, what waits, and the faults; those of sensors that went are over."""
         self.read_total = former.read_total
-        kept = {
-            name: why
-            for name, why in former.faults.faulty.items()
-            if any(slot.plan.bears(name) for slot in self._slots)
-        }
-        self.faults.faulty.update(kept)
         self.pending.inherit(former.pending, now)
+        self.faults, self._unsaid = former.faults, former._unsaid
+        self._faults_restored = former._faults_restored
+        self._end_faults_of_others(now)
 
     def _close_windows(self, now: float) -> None:
         for slot in self._slots:
@@ -201,6 +204,18 @@ class Intake:
             slot.line.restore(state, now, self._clock.wall())
             slot.line_restored = True
 
+    def _recall_faults(self, now: float) -> None:
+        """Know again which faults the far end was told of; twice, if they cannot be read yet."""
+        if self._faults_restored or self.pending.trouble:
+            return
+        with contextlib.suppress(StoreError):
+            state = self.pending.recall(_FAULTS)
+            faulty = state if isinstance(state, dict) else {}
+            self._unsaid = faulty.keys() - self.faults.faulty.keys()
+            self.faults.restore(faulty)
+            self._faults_restored = True
+            self._end_faults_of_others(now)
+
     def _look_for_another_probe(
         self, slot: Slot, measurements: Iterable[Measurement], now: float
     ) -> None:
@@ -234,16 +249,32 @@ class Intake:
 
     def _quality(self, slot: Slot, name: str, reason: str, detail: str, now: float) -> None:
         """Tell the journal and the far end when a sensor, or a channel, becomes faulty or well."""
+        self._recall_faults(now)
         reading = self.faults.report(
             name, reason, now, timestamp=self._clock.wall(), metadata=self._own(slot)
         )
-        if reading is None:
-            return
-        if reason:
+        if reason and (reading or name in self._unsaid):
             self._say(logging.WARNING, event("sensor_faulty", sensor=name, reason=detail or reason))
-        else:
+        elif reading:
             self._say(NOTICE, event("sensor_recovered", sensor=name))
+        self._unsaid.discard(name)
+        if reading:
+            self._tell_fault(reading, now)
+
+    def _end_faults_of_others(self, now: float) -> None:
+        """Tell that a fault is over whose sensor is no longer configured: nobody else will."""
+        for name in [*self.faults.faulty]:
+            if not any(slot.plan.bears(name) for slot in self._slots):
+                metadata = marked(self._labels, synchronized=self._clock.synchronized())
+                ended = {"sensor": name, "reason": self.faults.forget(name)}
+                self._say(NOTICE, event("sensor_removed", sensor=name))
+                reading = SensorReading(FAULT, self._clock.wall(), 0, "", metadata | ended)
+                self._tell_fault(reading, now)
+
+    def _tell_fault(self, reading: SensorReading, now: float) -> None:
         self._submit(reading, Priority.ANOMALY, now)
+        if self._faults_restored:
+            self.remember(_FAULTS, dict(self.faults.faulty), now)
 
     def _own(self, slot: Slot) -> dict[str, Any]:
         """The metadata of what the agent itself says of a sensor."""

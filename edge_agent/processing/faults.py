@@ -39,7 +39,7 @@ class FaultBook:
     """Remembers who is faulty and why; pure but for that memory."""
 
     def __init__(self) -> None:
-        #: faulty names -> the reason it began with
+        #: faulty names -> the reason it began with; replaced or changed by the owner's thread only
         self.faulty: dict[str, str] = {}
         self._past: dict[str, _Past] = {}
 
@@ -68,6 +68,15 @@ class FaultBook:
         return SensorReading(
             FAULT, timestamp, value, "", {**metadata, "sensor": name, "reason": reason}
         )
+
+    def restore(self, faulty: Mapping[str, str]) -> None:
+        """Know again who was faulty before a restart; what happened since counts for more."""
+        self.faulty = {**faulty, **self.faulty}
+
+    def forget(self, name: str) -> str:
+        """Let go of a faulty name that nobody bears any more; returns why it was faulty."""
+        self._past.pop(name, None)
+        return self.faulty.pop(name)
 
     def _has_failed(self, name: str, now: float) -> bool:
         """Note the failure; whether it is news."""

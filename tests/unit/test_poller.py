@@ -366,9 +366,13 @@ def test_poller_inherits_faults_counts_and_what_the_store_did_not_take(
     poller.inherit(former)
     bench.run(20)
     assert poller.intake.faults.faulty == {"s": "nack"}
-    assert poller.intake.read_total == 3
+    assert poller.intake.read_total == 4
     assert len(bench.stored("s")) == 1
-    assert sorted(bench.faults()) == [("removed", 1, "nack"), ("s", 1, "nack")]
+    assert sorted(bench.faults()) == [
+        ("removed", 0, "nack"),
+        ("removed", 1, "nack"),
+        ("s", 1, "nack"),
+    ]
 
 
 def test_poller_keeps_every_tick_while_a_request_hangs(bench: Bench, clock: FakeClock) -> None:

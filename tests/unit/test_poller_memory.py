@@ -125,3 +125,68 @@ def test_alarms_of_the_same_limit_are_each_remembered_for_themselves(bench: Benc
     bench.poll(fridge(3.0, alarms=both))
     bench.run(0)
     assert told(bench) == ["entered", "cleared"]
+
+
+# -- faults ---------------------------------------------------------------------------------------
+
+
+def test_fault_that_ended_while_no_agent_ran_is_told_to_be_over(bench: Bench) -> None:
+    """Switched off, mended, switched on: the way most faults end."""
+    bench.poll(fridge(LOST))
+    bench.run(0)
+    bench.poller.finish()
+    bench.poll(fridge(3.0))
+    bench.run(0)
+    assert bench.faults() == [("fridge", 1, "nack"), ("fridge", 0, "nack")]
+
+
+def test_fault_that_goes_on_after_a_restart_is_told_once(bench: Bench) -> None:
+    """The far end knows it already; the journal of the new run does not."""
+    bench.poll(fridge(LOST))
+    bench.run(0)
+    bench.poller.finish()
+    bench.poll(fridge(LOST))
+    bench.run(100)
+    assert bench.faults() == [("fridge", 1, "nack")]
+    assert bench.poller.intake.faults.faulty == {"fridge": "nack"}
+
+
+def test_fault_of_a_sensor_that_is_no_longer_configured_is_told_to_be_over(bench: Bench) -> None:
+    """Nobody else would ever say so; the same after a restart and at a reload."""
+    bench.poll(fridge(LOST))
+    bench.run(0)
+    bench.poller.finish()
+    bench.poll(slot("other"))
+    bench.run(0)
+    assert bench.faults() == [("fridge", 1, "nack"), ("fridge", 0, "nack")]
+    former = bench.poll(slot("other", ScriptedSensor(LOST)))
+    bench.run(0)
+    former.finish()
+    bench.poll(slot("third")).inherit(former)
+    bench.run(0)
+    assert bench.faults()[2:] == [("other", 1, "nack"), ("other", 0, "nack")]
+
+
+def test_fault_that_goes_on_is_a_line_in_the_journal_of_each_run(bench: Bench) -> None:
+    """Who looks at 2 a.m. may have the last run's journal no more."""
+    for _ in range(2):
+        bench.poll(fridge(LOST))
+        bench.run(100)
+        bench.poller.finish()
+    assert bench.told.about("sensor_faulty") == ["sensor_faulty sensor=fridge reason=gone"] * 2
+    bench.poll(fridge(3.0))
+    bench.run(0)
+    assert bench.told.events[2:] == ["sensor_recovered"]
+
+
+def test_fault_keeps_its_hold_over_a_reload(bench: Bench) -> None:
+    """A loose contact is not well because somebody changed the configuration."""
+    former = bench.poll(fridge(LOST, 3.0, LOST, 3.0))
+    bench.run(41)
+    assert [value for _, value, _ in bench.faults()] == [1, 0, 1]
+    former.finish()
+    bench.poll(fridge(3.0)).inherit(former)
+    bench.run(5)
+    assert [value for _, value, _ in bench.faults()] == [1, 0, 1]
+    bench.run(10)
+    assert [value for _, value, _ in bench.faults()] == [1, 0, 1, 0]
