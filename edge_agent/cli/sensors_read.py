@@ -7,6 +7,7 @@ second master cuts into a driver's commands. So what it read last is shown, with
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -22,18 +23,14 @@ from edge_agent.cli.status import running_agent
 from edge_agent.cli.table import aligned
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import CloudSyncQueue
-from edge_agent.config.channels import Sensor
+from edge_agent.config.channels import Channel, Sensor
 from edge_agent.config.loader import load
 from edge_agent.config.shape import did_you_mean
-from edge_agent.daemon.assembly import runtime_directory
+from edge_agent.daemon.assembly import make_slot, runtime_directory
 from edge_agent.daemon.readers import BusReaders
-from edge_agent.daemon.schedule import Slot
 from edge_agent.errors import ConfigError
-from edge_agent.processing.channel import ChannelPlan
 from edge_agent.processing.filters import SkipInitial
-from edge_agent.processing.pipeline import SensorPlan
 from edge_agent.processing.privacy import Shield
-from edge_agent.sensors import registry
 from edge_agent.sensors.base import Surroundings
 from edge_agent.sensors.i2c import Buses
 from edge_agent.types import SensorReading
@@ -137,29 +134,27 @@ def read_now(sensors: Sequence[Sensor], queue_path: Path, clock: Clock) -> list[
             return queue.memory.load(owner)
 
     try:
-        slots = [_slot(sensor, around) for sensor in sensors]
+        slots = [make_slot(_plain(sensor), {}, around) for sensor in sensors]
         return Round(slots, readers, clock, recall).run(wait)
     finally:
         readers.close()
         buses.close()
 
 
-def _slot(sensor: Sensor, around: Surroundings) -> Slot:
-    """One sensor, built. Its values are filtered and believed as the agent does it, and all told.
+def _plain(sensor: Sensor) -> Sensor:
+    """The same sensor, its values filtered and believed as the agent does it, and all told.
 
     What is skipped while a sensor warms up would leave nothing to be told.
     """
     channels = {
-        name: ChannelPlan(
-            sensor.public_name(name),
-            [each for each in channel.filters if not isinstance(each, SkipInitial)],
-            channel.valid,
+        name: Channel(
+            name=channel.name,
+            filters=tuple(each for each in channel.filters if not isinstance(each, SkipInitial)),
+            valid=channel.valid,
         )
         for name, channel in sensor.channels.items()
     }
-    driver = registry.find(sensor.type)(sensor.options, around)
-    plan = SensorPlan(sensor.name, channels, sensor.metadata)
-    return Slot(plan, driver, sensor.interval_s, owner=f"{sensor.type}:{sensor.name}")
+    return dataclasses.replace(sensor, channels=channels)
 
 
 def gather(

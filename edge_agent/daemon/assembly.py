@@ -62,7 +62,7 @@ def make_poller(
     buses = i2c.Buses()
     surroundings = Surroundings(bus=buses, monotonic=clock.monotonic, announce=readers.announce)
     labels = config.device.labels
-    slots = [_slot(sensor, labels, surroundings) for sensor in config.sensors]
+    slots = [make_slot(sensor, labels, surroundings) for sensor in config.sensors]
     intake = Intake(
         slots,
         pending,
@@ -73,6 +73,25 @@ def make_poller(
         shield=shield.apply,
     )
     return Poller(slots, readers, intake, queue, clock, say=say, let_go=buses.close)
+
+
+def make_slot(sensor: Sensor, labels: Mapping[str, object], surroundings: Surroundings) -> Slot:
+    """One configured sensor, built."""
+    channels = {
+        name: ChannelPlan(
+            sensor.public_name(name),
+            channel.filters,
+            channel.valid,
+            channel.report,
+            channel.alarms,
+            channel.anomaly,
+            sensor.interval_s,
+        )
+        for name, channel in sensor.channels.items()
+    }
+    plan = SensorPlan(sensor.name, channels, {**labels, **sensor.metadata})
+    driver = registry.find(sensor.type)(sensor.options, surroundings)
+    return Slot(plan, driver, sensor.interval_s, owner=f"{sensor.type}:{sensor.name}")
 
 
 def make_flusher(
@@ -149,25 +168,6 @@ def runtime_directory(queue_path: Path, environ: Mapping[str, str]) -> Path:
         return Path(given)
     installed = queue_path.parent == Path("/var/lib/pyvorin") and Path("/run/pyvorin").is_dir()
     return Path("/run/pyvorin") if installed else queue_path.parent
-
-
-def _slot(sensor: Sensor, labels: Mapping[str, object], surroundings: Surroundings) -> Slot:
-    """One configured sensor, built."""
-    channels = {
-        name: ChannelPlan(
-            sensor.public_name(name),
-            channel.filters,
-            channel.valid,
-            channel.report,
-            channel.alarms,
-            channel.anomaly,
-            sensor.interval_s,
-        )
-        for name, channel in sensor.channels.items()
-    }
-    plan = SensorPlan(sensor.name, channels, {**labels, **sensor.metadata})
-    driver = registry.find(sensor.type)(sensor.options, surroundings)
-    return Slot(plan, driver, sensor.interval_s, owner=f"{sensor.type}:{sensor.name}")
 
 
 def _key_file(upload: model.Upload, environ: Mapping[str, str]) -> Path | None:
