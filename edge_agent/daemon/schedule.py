@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 from edge_agent.processing.pipeline import SensorLine, SensorPlan
@@ -22,6 +23,9 @@ HANG_S = 10.0
 #: Over how much of a longer interval the first measurements are spread: who starts the agent wants
 #: to see every sensor soon.
 SPREAD_S = 10.0
+#: From the beginning of a measurement to that of one out of turn, at the least: who announces for
+#: ever must not take the processor from the others.
+REST_S = 0.05
 #: The longest pause between tries of a faulty sensor.
 LONGEST_PAUSE_S = 300.0
 
@@ -42,6 +46,8 @@ class Slot:
     line_restored: bool = False
     #: monotonic seconds since which a job has been with the reader; None: none is
     job_since: float | None = None
+    #: monotonic seconds at which the newest measurement began
+    begun_at: float = -math.inf
     #: whether a measurement is under way, its wait included
     measuring: bool = False
     #: whether that one was not the schedule's but its own announcement
@@ -81,34 +87,36 @@ class Schedule:
             for index, slot in enumerate(slots)
         ]
         heapq.heapify(self._due)
-        self._hurried: list[Slot] = []
+        #: those that are to have a turn out of turn, by name
+        self._hurried: dict[str, Slot] = {}
         #: those with a job at a reader
         self._away: dict[str, Slot] = {}
 
     def next_due(self) -> float:
         """Monotonic seconds at which there is something to begin, or somebody is stuck."""
-        if self._hurried:
-            return 0.0
         stuck = (s.job_since + HANG_S for s in self._away.values() if s.job_since is not None)
-        return min(self._due[0][0] if self._due else float("inf"), min(stuck, default=float("inf")))
+        rested = (slot.begun_at + REST_S for slot in self._hurried.values())
+        tick = self._due[0][0] if self._due else math.inf
+        return min((tick, *stuck, *rested))
 
     def ready(self, now: float) -> Iterator[tuple[Slot, bool]]:
         """Those whose job begins now, and whether it is to fetch what was triggered before."""
-        while self._hurried:
-            slot = self._hurried.pop()
-            slot.hurried = True
-            yield self._sent(slot, now), False
         while self._due and self._due[0][0] <= now:
             due, _, slot, fetch = heapq.heappop(self._due)
-            if fetch or self._ticks(slot, due, now):
-                yield self._sent(slot, now), fetch
+            if fetch:
+                yield self._sent(slot, now), True
+            elif self._ticks(slot, due, now):
+                yield self._begun(slot, now), False
+        for slot in [s for s in self._hurried.values() if s.begun_at + REST_S <= now]:
+            slot.hurried = True
+            yield self._begun(slot, now), False
 
     def hurry(self, slot: Slot, now: float) -> None:
         """Let a sensor have its turn out of turn; its rhythm stays as it is."""
         if slot.measuring:
             slot.again = True
-        elif now >= slot.pause_until and slot not in self._hurried:
-            self._hurried.append(slot)
+        elif now >= slot.pause_until:
+            self._hurried[slot.plan.name] = slot
 
     def waits(self, slot: Slot, wait_s: float, now: float) -> None:
         """The reader is through with a trigger; the measurement can be fetched in ``wait_s``."""
@@ -139,8 +147,14 @@ class Schedule:
             if slot.job_since is not None and now >= slot.job_since + HANG_S
         ]
         for slot in found:
-            slot.job_since = float("inf")
+            slot.job_since = math.inf
         return found
+
+    def _begun(self, slot: Slot, now: float) -> Slot:
+        """A measurement begins; one that waits for its turn is served by it."""
+        self._hurried.pop(slot.plan.name, None)
+        slot.begun_at = now
+        return self._sent(slot, now)
 
     def _sent(self, slot: Slot, now: float) -> Slot:
         slot.measuring, slot.job_since = True, now

@@ -92,7 +92,7 @@ class Sensor(abc.ABC):
     conversion) holds up this reader thread and no other.
 
     What happens by itself (an edge on a pin) is told by `Surroundings.announce`, from whatever
-    thread; `trigger` and `read` follow at once.
+    thread; `trigger` and `read` follow at once, at most 20 times a second.
     """
 
     #: the frozen dataclass, made with `edge_agent.options.option`, that the configuration is

@@ -110,6 +110,34 @@ def test_poller_faulty_sensor_that_announces_is_left_alone(bench: Bench) -> None
     assert door.calls == ["trigger", "read", "close"]
 
 
+def test_poller_sensor_that_never_stops_announcing_is_read_twenty_times_a_second(
+    bench: Bench,
+) -> None:
+    """A contact without debounce on a bad wire must not take the processor from all others."""
+    loud = ScriptedSensor([])
+    poller = bench.poll(slot("loud", loud), slot("well", interval_s=1.0))
+    for _ in range(2000):
+        bench.readers.announce(loud)
+        bench.run(0.001)
+    assert loud.calls.count("read") == 40
+    assert (len(bench.stored("well")), poller.overruns_total) == (2, 0)
+
+
+def test_poller_tick_serves_an_announcement_that_waits_for_its_turn(bench: Bench) -> None:
+    """What is begun for the tick is not begun twice."""
+    door = ScriptedSensor(0)
+    bench.poll(slot("door", door, interval_s=1.0))
+    bench.run(0.97)
+    bench.readers.announce(door)
+    bench.run(0.01)
+    bench.readers.announce(door)
+    door.wait_s = 0.5
+    bench.run(0.4)
+    assert door.calls == ["trigger", "read"] * 2 + ["trigger"]
+    bench.run(1)
+    assert door.calls == ["trigger", "read"] * 3 + ["trigger"]
+
+
 def test_poller_announcement_of_a_sensor_it_does_not_have_is_passed_over(bench: Bench) -> None:
     """A plugin may hand on anything."""
     bench.poll(slot("door"))
