@@ -54,6 +54,8 @@ class Crew:
         shield = make_shield(config, clock, say=say)
         self.flusher, self._flushing = self._new_flusher(config, shield)
         self.poller, self._polling = self._new_poller(config, shield)
+        #: a former poller that is still at its last commit, and its thread
+        self._leaving: tuple[Poller, Worker] | None = None
         #: a former flusher that is still at its last request, and its thread
         self._retiring: tuple[Flusher, Worker] | None = None
         self._routes = RouteListener(self._link_returned)
@@ -61,8 +63,9 @@ class Crew:
     @property
     def threads(self) -> tuple[Worker, ...]:
         """The threads that must make progress."""
+        polling = self._leaving[1] if self._leaving else self._polling
         flushing = self._retiring[1] if self._retiring else self._flushing
-        return self._polling, flushing
+        return polling, flushing
 
     def start(self) -> None:
         """Start both threads, and listen for links that return."""
@@ -83,8 +86,9 @@ class Crew:
     def reload(self, config: Config) -> None:
         """Put a new poller and a new flusher in the old ones' places.
 
-        The poller changes at once. The flusher changes when the old one is through with its
-        request (`settle`), so that nothing is sent by two.
+        The poller changes at once, the flusher when the old one is through with its request
+        (`settle`), so that nothing is sent by two. So does a poller that is stuck: another one
+        would go on from totals that are not the last.
 
         Raises:
             UploaderError: the endpoint or the key cannot be used; nothing has changed.
@@ -92,19 +96,19 @@ class Crew:
         shield = make_shield(config, self._clock, say=self._say)
         flusher, flushing = self._new_flusher(config, shield)
         poller, polling = self._new_poller(config, shield)
-        self._polling.stop(self.poller.finish)
-        # A poller that is stuck commits what it holds by itself, if it ever can.
-        if self._polling.join(POLLER_ENDS_S):
-            poller.inherit(self.poller)
+        if self._leaving is None:
+            self._leaving = self.poller, self._polling
+            self._polling.stop(self.poller.finish)
         self.poller, self._polling = poller, polling
-        self._polling.start()
+        self._change_pollers(POLLER_ENDS_S)
         if self._retiring is None:
             self._retiring = self.flusher, self._flushing
             self._flushing.stop()
         self.flusher, self._flushing = flusher, flushing
 
     def settle(self) -> None:
-        """Start the new flusher if the old one has ended by now."""
+        """Start the new poller, and the new flusher, if the old one has ended by now."""
+        self._change_pollers(0.0)
         if self._retiring is not None and self._retiring[1].join(0.0):
             self.flusher.inherit(self._retiring[0])
             self._retiring = None
@@ -117,12 +121,21 @@ class Crew:
             whether the flusher ended in time; if not, its request is abandoned and its rows stay.
         """
         self._routes.close()
-        self._polling.stop(self.poller.finish)
-        self._polling.join(POLLER_ENDS_S)
+        if self._leaving is None:
+            self._polling.stop(self.poller.finish)
+        polling, _ = self.threads
+        polling.join(POLLER_ENDS_S)
         flushing = self._retiring[1] if self._retiring else self._flushing
         deadline = self._clock.monotonic() + DRAIN_S
         flushing.stop(None if self._retiring else lambda: self.flusher.drain(deadline))
         return flushing.join(FLUSHER_ENDS_S)
+
+    def _change_pollers(self, timeout_s: float) -> None:
+        """Start the new poller where the one before it has ended."""
+        if self._leaving is not None and self._leaving[1].join(timeout_s):
+            self.poller.inherit(self._leaving[0])
+            self._leaving = None
+            self._polling.start()
 
     def _wake_flusher(self) -> None:
         """Called by pollers of all configurations: the flusher of the day is woken."""

@@ -16,6 +16,7 @@ from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.config import model
 from edge_agent.config.channels import Channel, Sensor
 from edge_agent.daemon import assembly
+from edge_agent.daemon import crew as crew_module
 from edge_agent.daemon.crew import Crew
 from edge_agent.sensors.simulated import SimulatedOptions
 from edge_agent.types import Priority, SensorReading
@@ -146,3 +147,58 @@ def test_crew_reload_with_a_sensor_that_cannot_be_built_changes_nothing(bridge: 
         bridge.crew.reload(_config("b", type_name="no_such_driver"))
     assert bridge.crew.threads == former
     assert not any(worker._stopping.is_set() for worker in former)
+
+
+def _stuck_in_a_commit(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Start a crew whose poller goes no further before the event is set."""
+    entered, opened = threading.Semaphore(0), threading.Event()
+    enqueue_many = bridge.queue.enqueue_many
+
+    def slowly(*args: Any) -> list[int]:
+        entered.release()
+        assert opened.wait(FAR_S)
+        return enqueue_many(*args)
+
+    monkeypatch.setattr(bridge.queue, "enqueue_many", slowly)
+    bridge.server.opened.set()
+    bridge.crew.start()
+    bridge.crew.poller.offer(SensorReading("agent.queue", 1.0, 2), Priority.CRITICAL)
+    bridge.crew.wake_poller()
+    assert entered.acquire(timeout=FAR_S)
+    return opened
+
+
+def test_crew_reload_waits_for_a_poller_that_is_stuck_in_a_commit(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once would go on from a total that the first has not stored yet."""
+    opened = _stuck_in_a_commit(bridge, monkeypatch)
+    monkeypatch.setattr(crew_module, "POLLER_ENDS_S", 0.0)
+    former = bridge.crew.threads[0]
+    for name in ("b", "c"):
+        bridge.crew.reload(_config(name))
+        bridge.crew.settle()
+        # It is the one that must make progress: the watchdog is not to look at another.
+        assert bridge.crew.threads[0] is former
+        assert bridge.crew._polling.ident is None
+    opened.set()
+    assert former.join(FAR_S)
+    bridge.crew.settle()
+    assert bridge.crew.threads[0] is not former
+    assert bridge.crew.threads[0].ident is not None
+    assert list(bridge.crew.poller.slots) == ["c"]
+    assert bridge.crew.poller.intake.read_total >= 2
+
+
+def test_crew_stop_while_a_former_poller_is_stuck_waits_for_that_one(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds is committed; the new one never began."""
+    opened = _stuck_in_a_commit(bridge, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(crew_module, "POLLER_ENDS_S", 0.0)
+        bridge.crew.reload(_config("b"))
+    opened.set()
+    assert bridge.crew.stop()
+    assert 2 in [item.payload["value"] for item in bridge.queue.dequeue(10)]
+    assert bridge.crew._polling.ident is None
