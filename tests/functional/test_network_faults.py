@@ -83,7 +83,10 @@ class Scene:
         check_every_reading_arrived_once(self.site, readings)
         schedule = Schedule([when for name, when in readings if name == "probe"], INTERVAL_S)
         self.tell(str(schedule))
-        assert schedule.missed == self.site.status()["overruns_total"] == 0
+        # A poller that waits for a network that is away misses most of them; on a machine that has
+        # no time for any of us some are missed, and counted.
+        assert schedule.missed <= self.site.status()["overruns_total"]
+        assert schedule.missed < len(schedule.errors_ms) / 10
 
 
 @pytest.fixture
