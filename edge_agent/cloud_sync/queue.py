@@ -370,7 +370,7 @@ class CloudSyncQueue(Care):
         now = self.now()
         self._book(db)
         new = [timeline.caught_up(row, self._time.untold) for row in new]
-        self._origin.register(db)
+        self.origin.register(db)
         ttl_span.keep(db, set(map(_kind, new)) - self._known_ttls)
         ids = rows.insert(db, new, now)
         receipt.fill(ids, [row.payload for row in new], now)
@@ -378,7 +378,8 @@ class CloudSyncQueue(Care):
 
     def _new_origin(self) -> None:
         """Let the rows to come have a queue_id of their own; the file may be another one."""
-        self._origin = Origin(self._device_id, self._clock)
+        #: what the rows to come are born with; another one where the file was replaced
+        self.origin = Origin(self._device_id, self._clock)
         #: pairs of priority and TTL that the file's spans are known to hold
         self._known_ttls: set[tuple[int, int]] = set()
 

@@ -62,6 +62,8 @@ class Pending:
         #: by owner: what is to be kept with the next commit, and what is known to be kept
         self._states: dict[str, Any] = {}
         self._kept: dict[str, Any] = {}
+        #: in which file
+        self._queue_id = queue.origin.queue_id
         #: the last refusal, so that one that comes back is told once
         self._refused = ""
         self._due = float("inf")
@@ -147,7 +149,8 @@ class Pending:
             return False
         if self.trouble:
             self._say(NOTICE, event("store_recovered", dropped=self.dropped_total))
-        self.trouble, self._pause_s, self._due = "", FIRST_PAUSE_S, float("inf")
+        self.trouble, self._pause_s = "", FIRST_PAUSE_S
+        self._due = now if self._states else float("inf")
         self._committed()
         return True
 
@@ -164,6 +167,10 @@ class Pending:
         self._waiting.clear()
         self._kept.update(self._states)
         self._states.clear()
+        if self._queue_id != self._queue.origin.queue_id:
+            # What a damaged file kept may not have come over into the fresh one.
+            self._queue_id = self._queue.origin.queue_id
+            self._states, self._kept = self._kept, {}
 
     def _one_by_one(self) -> None:
         """Store what can be stored, so that one bad payload does not hold up the rest."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import damage
 from fakes.clock import FakeClock
 from fakes.told import Told
 
@@ -248,3 +249,28 @@ def test_pending_state_is_kept_beside_a_payload_that_cannot_be_stored(bench: Ben
     bench.add(float("nan"))
     bench.run(1.1)
     assert bench.queue.memory.load("pulse:water") == 7
+
+
+def test_pending_state_is_kept_anew_in_the_file_that_takes_a_damaged_ones_place(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """A meter that stands still says nothing new, and its total must not begin anew."""
+    path = tmp_path / "q.db"
+    queue = CloudSyncQueue(path, durability="normal", clock=clock, unattended=True)
+    told = Told()
+    pending = Pending(queue, commit_interval_s=1.0, say=told, committed=lambda: None)
+    pending.remember("pulse:water", 7, clock.monotonic())
+    pending.add(Submission({"n": 1}), clock.monotonic())
+    assert pending.commit(clock.monotonic())
+    damage.folded(path)
+    damage.pages(path, 0, path.stat().st_size // damage.PAGE)
+    pending.add(Submission({"n": 2}), clock.monotonic())
+    for _ in range(100):
+        clock.advance(max(0.0, pending.step(clock.monotonic()) - clock.monotonic()))
+        if not len(pending):
+            break
+    pending.step(clock.monotonic())
+    assert told.events == ["store_degraded", "store_recovered"]
+    assert queue.memory.load("pulse:water") == 7
+    assert pending.step(clock.monotonic()) == float("inf")
+    queue.close()
