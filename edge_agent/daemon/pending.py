@@ -14,6 +14,7 @@ from typing import Any
 
 from edge_agent.cloud_sync.correction import moved
 from edge_agent.cloud_sync.queue import CloudSyncQueue
+from edge_agent.cloud_sync.rows import stored_form
 from edge_agent.daemon.journal import Say
 from edge_agent.errors import PayloadError, QueueFull, StoreError
 from edge_agent.events import NOTICE, event
@@ -64,8 +65,9 @@ class Pending:
         self._kept: dict[str, Any] = {}
         #: in which file
         self._queue_id = queue.origin.queue_id
-        #: the last refusal, so that one that comes back is told once
+        #: the last refusal, so that one that comes back is told once; and whether a full queue was
         self._refused = ""
+        self._told_full = False
         self._due = float("inf")
         self._pause_s = FIRST_PAUSE_S
 
@@ -157,12 +159,10 @@ class Pending:
     def _store(self) -> None:
         """Hand everything to the queue in one commit."""
         try:
-            self._queue.enqueue_many(self._waiting, self._states)
+            self._hand_over()
         except QueueFull as exc:
             self._keep_urgent(exc)
-            self._queue.enqueue_many(self._waiting, self._states)
-        except PayloadError:
-            self._one_by_one()
+            self._hand_over()
         self.committed_total += len(self._waiting)
         self._waiting.clear()
         self._kept.update(self._states)
@@ -172,26 +172,34 @@ class Pending:
             self._queue_id = self._queue.origin.queue_id
             self._states, self._kept = self._kept, {}
 
-    def _one_by_one(self) -> None:
-        """Store what can be stored, so that one bad payload does not hold up the rest."""
-        while self._waiting:
-            try:
-                self._queue.enqueue_many([self._waiting[0]])
-                self.committed_total += 1
-            except PayloadError as exc:
-                self._refuse(self._waiting[0], exc)
-            self._waiting.popleft()
-        if self._states:
-            self._queue.enqueue_many((), self._states)
+    def _hand_over(self) -> None:
+        """One call; where a payload is refused, a second one with what can be stored.
+
+        In one commit still: a total in the queue without its state would be told lower after a
+        kill.
+        """
+        try:
+            self._queue.enqueue_many(self._waiting, self._states)
+        except PayloadError:
+            self._waiting = deque(filter(self._is_storable, self._waiting))
+            self._queue.enqueue_many(self._waiting, self._states)
+
+    def _is_storable(self, submission: Submission) -> bool:
+        try:
+            stored_form(submission)
+        except PayloadError as exc:
+            self._refuse(submission, exc)
+            return False
+        return True
 
     def _keep_urgent(self, exc: QueueFull) -> None:
         """Drop what a full queue refused and has booked; say so the first time."""
         urgent = [s for s in self._waiting if s.priority <= Priority.ANOMALY]
         self.dropped_total += len(self._waiting) - len(urgent)
         self._waiting = deque(urgent)
-        if not self._refused:
+        if not self._told_full:
             self._say(logging.WARNING, event("queue_full", reason=exc))
-        self._refused = "queue_full"
+        self._told_full = True
 
     def _refuse(self, submission: Submission, exc: PayloadError) -> None:
         """Drop a payload that never can be stored; say so if it is another one than last time."""

@@ -14,8 +14,9 @@ from fakes.clock import FakeClock
 from fakes.told import Told
 
 from edge_agent.cloud_sync.queue import CloudSyncQueue
+from edge_agent.cloud_sync.rows import stored_form
 from edge_agent.daemon.pending import LONGEST_PAUSE_S, STATE_S, Pending
-from edge_agent.errors import StoreError
+from edge_agent.errors import QueueFull, StoreError
 from edge_agent.types import Priority, Submission
 
 
@@ -28,13 +29,16 @@ class Commits(CloudSyncQueue):
         #: monotonic seconds of each refusal
         self.tries: list[float] = []
         self.down = False
-        #: goes down by itself after so many commits
-        self.down_after = 1_000_000
+        #: takes nothing but what is urgent
+        self.full = False
 
     def enqueue_many(self, submissions: Any, states: Any = None) -> list[int]:
-        if self.down or len(self.commits) >= self.down_after:
+        if self.down:
             self.tries.append(self._clock.monotonic())
             raise StoreError("q.db: database or disk is full (SQLITE_FULL)", reason="SQLITE_FULL")
+        new = [stored_form(submission) for submission in submissions]
+        if self.full and any(row.priority > Priority.ANOMALY for row in new):
+            raise QueueFull("q.db is full")
         ids = super().enqueue_many(submissions, states)
         self.commits.append([submission.payload["n"] for submission in submissions])
         return ids
@@ -160,24 +164,46 @@ def test_pending_full_drops_the_oldest_of_the_least_urgent_and_counts(
 
 
 def test_pending_payload_that_cannot_be_stored_does_not_hold_up_the_rest(bench: Bench) -> None:
-    """It is dropped, counted and told: once, however often it comes."""
+    """It is dropped, counted and told: once, however often it comes; the rest is one commit."""
     for _ in range(3):
         bench.add(1, float("nan"), 2)
         bench.run(1.1)
-    assert bench.commits == [[1], [2]] * 3
+    assert bench.commits == [[1, 2]] * 3
     assert (bench.pending.dropped_total, bench.pending.committed_total) == (3, 6)
     assert bench.told.events == ["payload_refused"]
 
 
-def test_pending_store_that_fails_between_two_single_commits_repeats_none(bench: Bench) -> None:
-    """What was stored before the failure is not stored again."""
-    bench.queue.down_after = 1
+def test_pending_payload_that_cannot_be_stored_is_no_reason_to_tear_a_state_from_its_reading(
+    bench: Bench,
+) -> None:
+    """A kill between two commits would leave a total in the queue that the next run is below."""
+    kept: list[Any] = []
+    bench.pending.remember("pulse:water", 7, bench.clock.monotonic())
     bench.add(1, float("nan"), 2)
-    bench.run(1)
-    assert (bench.commits, len(bench.pending), bench.pending.committed_total) == ([[1]], 2, 1)
-    bench.queue.down_after = 2
-    bench.run(5)
-    assert (bench.commits, bench.pending.committed_total) == ([[1], [2]], 2)
+    enqueue_many = bench.queue.enqueue_many
+
+    def look(submissions: Any, states: Any = None) -> list[int]:
+        ids = enqueue_many(submissions, states)
+        kept.append((len(ids), bench.queue.memory.load("pulse:water")))
+        return ids
+
+    bench.queue.enqueue_many = look  # type: ignore[method-assign]  # looks after each commit
+    bench.run(1.1)
+    assert kept == [(2, 7)]
+
+
+def test_pending_bad_payload_in_front_of_a_full_queue_leaves_the_urgent_to_be_stored(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """Both at once: neither may end the poller's step."""
+    bench = Bench(tmp_path, clock)
+    bench.queue.full = True
+    bench.add(1, float("nan"))
+    bench.add(2, priority=Priority.CRITICAL)
+    bench.run(1.1)
+    assert (bench.commits, bench.pending.dropped_total) == ([[2]], 2)
+    assert bench.told.events == ["payload_refused", "queue_full"]
+    bench.queue.close()
 
 
 def test_pending_inherits_in_order_and_counts_on(bench: Bench) -> None:
@@ -190,7 +216,7 @@ def test_pending_inherits_in_order_and_counts_on(bench: Bench) -> None:
     bench.add(3)
     bench.queue.down = False
     bench.run(1.1)
-    assert bench.commits == [[1], [2], [3]]
+    assert bench.commits == [[1, 2, 3]]
     assert len(former) == 0
 
 
