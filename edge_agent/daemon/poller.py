@@ -47,7 +47,8 @@ class Poller:
         """
         self.slots = {slot.plan.name: slot for slot in slots}
         self.intake = intake
-        self._by_sensor = {slot.sensor: slot for slot in slots}
+        # By identity: a third party's may count as equal, or be in no dictionary.
+        self._by_sensor = {id(slot.sensor): slot for slot in slots}
         self._schedule = Schedule(slots, clock.monotonic())
         self._readers = readers
         self._queue = queue
@@ -75,7 +76,7 @@ class Poller:
         """
         self._tell_steps(now)
         for sensor in self._readers.announced():
-            if slot := self._by_sensor.get(sensor):
+            if slot := self._by_sensor.get(id(sensor)):
                 self._schedule.hurry(slot, now)
         for slot, fetch in self._schedule.ready(now):
             restored = None if slot.driver_restored else self.intake.recalled(slot)

@@ -100,10 +100,16 @@ def _guarded(act: Callable[[], _T]) -> _T | SensorError:
     try:
         return act()
     except SensorError as exc:
-        return exc
+        reason = exc.reason if isinstance(exc.reason, str) else "driver"
+        return SensorError(_words(exc), reason=reason)
     except Exception as exc:  # noqa: BLE001  # a driver may raise anything, and the reader must live on
         _log.debug("driver_raised", exc_info=True)
-        return SensorError(f"{type(exc).__name__}: {exc}", reason="driver")
+        return SensorError(f"{type(exc).__name__}: {_words(exc)}", reason="driver")
+
+
+def _words(exc: Exception) -> str:
+    """What it says; to ask a driver's is a call of the driver, and may raise."""
+    return str(_guarded(functools.partial(str, exc)))
 
 
 def _call(job: Job, clock: Clock) -> Result:
@@ -145,23 +151,19 @@ class _Announced:
     """Who has something to be read; bounded by the number of sensors."""
 
     def __init__(self) -> None:
-        self._sensors: set[Sensor] = set()
+        # By identity: a third party's may count as equal, or be in no set.
+        self._sensors: dict[int, Sensor] = {}
 
     def add(self, sensor: Sensor) -> bool:
         """Note it, from any thread; returns whether it is news."""
-        news = sensor not in self._sensors
-        # One step of the interpreter, as `pop` is: no lock that a callback could wait for.
-        self._sensors.add(sensor)
+        news = id(sensor) not in self._sensors
+        # One step of the interpreter, as `popitem` is: no lock that a callback could wait for.
+        self._sensors[id(sensor)] = sensor
         return news
 
     def take(self) -> list[Sensor]:
         """Who was noted, and forget them."""
-        return [self._sensors.pop() for _ in range(len(self._sensors))]
-
-
-def _untrusted(value: object) -> object:
-    """A value of which the type says nothing yet."""
-    return value
+        return [self._sensors.popitem()[1] for _ in range(len(self._sensors))]
 
 
 def _checked(measured: Measurement) -> Measurement:
@@ -170,15 +172,18 @@ def _checked(measured: Measurement) -> Measurement:
     Raises:
         TypeError, ValueError: it is not.
     """
-    channel, metadata = _untrusted(measured.channel), _untrusted(measured.metadata)
-    if not isinstance(channel, str) or not isinstance(metadata, Mapping):
-        # Not what they hold: that may be what privacy keeps from the journal.
-        types = f"{type(channel).__name__} and {type(metadata).__name__}"
-        raise TypeError(f"read() returns a channel and metadata of the types {types}")
-    if not math.isfinite(measured.age_s):
-        raise ValueError(f"read() returns the age {measured.age_s}")
-    if measured.timestamp is not None and not math.isfinite(measured.timestamp):
-        raise ValueError(f"read() returns the timestamp {measured.timestamp}")
+    for name in ("channel", "unit", "fault", "detail"):
+        if not isinstance(getattr(measured, name), str):
+            raise TypeError(f"read() returns a {name} that is no text")
+    if not isinstance(measured.metadata, Mapping):
+        raise TypeError("read() returns metadata that are no mapping")
+    timestamp = 0.0 if measured.timestamp is None else measured.timestamp
+    for name, seconds in (("age", measured.age_s), ("timestamp", timestamp)):
+        # Others count as finite too, and cannot be reckoned with: Decimal, Fraction.
+        if not isinstance(seconds, int | float):
+            raise TypeError(f"read() returns a {name} that is no number")
+        if not math.isfinite(seconds):
+            raise ValueError(f"read() returns the {name} {seconds}")
     return measured
 
 

@@ -10,9 +10,12 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edge_agent.processing.channel import ChannelLine, ChannelPlan, Outgoing, Shaped
+from edge_agent.processing.channel import ChannelLine, ChannelPlan, Outgoing, Quality, Shaped
 from edge_agent.processing.numbers import to_millisecond
 from edge_agent.types import Measurement
+
+#: How many channels a sensor can have: each is remembered, and a driver may invent them for ever.
+MOST_CHANNELS = 256
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,10 +68,19 @@ class SensorLine:
         mark = marked({}, synchronized=synchronized)
         told: list[Shaped] = []
         for measured in measurements:
+            if measured.channel not in self._lines and len(self._lines) >= MOST_CHANNELS:
+                told.append(self._too_many())
+                continue
             metadata = {**self._plan.metadata, **measured.metadata, **mark}
             line = self._line(measured.channel)
-            told += line.take(measured, _time(measured, wall), metadata, now - measured.age_s)
+            # Nothing is measured later than now; what came after it would count as that late.
+            age_s = max(0.0, measured.age_s)
+            told += line.take(measured, _time(measured, wall - age_s), metadata, now - age_s)
         return told
+
+    def _too_many(self) -> Quality:
+        detail = f"it has more than {MOST_CHANNELS} channels; those beyond are left out"
+        return Quality(self._plan.name, "channels", detail)
 
     def fail(self, now: float) -> list[Outgoing]:
         """The sensor measured nothing: what its channels make of that."""
@@ -106,9 +118,9 @@ class SensorLine:
 
 
 def _time(measured: Measurement, wall: float) -> float:
-    """When it was measured: as the driver says, or its age before ``wall``."""
+    """When it was measured: as the driver says, or ``wall``."""
     own = measured.timestamp
-    return to_millisecond(wall - measured.age_s) if own is None else own
+    return to_millisecond(wall) if own is None else own
 
 
 def marked(metadata: Mapping[str, Any], *, synchronized: bool) -> dict[str, Any]:

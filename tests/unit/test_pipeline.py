@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.processing.alarms import Alarm
 from edge_agent.processing.channel import ChannelPlan, Outgoing, Quality
 from edge_agent.processing.faults import FAULT, LONGEST_HOLD_S, STEADY_S, FaultBook
 from edge_agent.processing.pipeline import SensorLine, SensorPlan, marked
@@ -149,3 +150,14 @@ def test_fault_book_hold_doubles_and_is_forgotten_after_a_steady_time() -> None:
     now += STEADY_S
     assert book.report("s", "nack", now, timestamp=1.0, metadata={})
     assert book.report("s", "", now + 1, timestamp=1.0, metadata={})
+
+
+def test_line_measurement_from_the_future_is_one_of_now() -> None:
+    """A driver that is a year ahead once must not hold up an alarm's `for` for a year."""
+    plan = ChannelPlan("s", alarms=(Alarm(above=8, for_s=30),))
+    line = SensorLine(SensorPlan("s", {"": plan}))
+    ahead = Measurement("", 9.0, "", age_s=-31_536_000.0)
+    _, told = line.take([ahead], 100.0, 5.0, synchronized=True)
+    assert isinstance(told, Outgoing)
+    assert told.reading.timestamp == 5.0
+    assert line.due() == 130.0

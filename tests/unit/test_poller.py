@@ -208,52 +208,6 @@ def test_poller_faulty_sensor_is_tried_in_growing_pauses_of_five_minutes_at_the_
     assert sensor.calls == ["read", "close"] * len(tries)
 
 
-@pytest.mark.parametrize(
-    "breakage",
-    [
-        ZeroDivisionError("division by zero"),
-        SensorError("no word for it", reason=""),
-        "not a list",
-        [None],
-        [Measurement("", 1.0, "", timestamp=math.nan)],
-        [Measurement("", 1.0, "", timestamp="now")],  # type: ignore[arg-type]  # as a bad plugin does
-        [Measurement([], 1.0, "")],  # type: ignore[arg-type]
-        [Measurement("", 1.0, "", metadata=None)],  # type: ignore[arg-type]
-    ],
-    ids=repr,
-)
-def test_poller_driver_that_breaks_the_contract_is_a_fault_and_others_go_on(
-    bench: Bench, breakage: Any
-) -> None:
-    """A third party's driver may raise and return anything; it may be well again, too."""
-    said = breakage if isinstance(breakage, Exception) else (lambda: breakage)
-    bench.poll(slot("bad", ScriptedSensor(said, 1.0)), slot("good", interval_s=1.0))
-    bench.run(19.9)
-    assert [fault[:2] for fault in bench.faults()] == [("bad", 1), ("bad", 0)]
-    assert len(bench.stored("good")) == 20
-
-
-@pytest.mark.parametrize("wait_s", [None, "soon", math.inf, 1e9])
-def test_poller_driver_that_asks_for_an_absurd_wait_is_a_fault(bench: Bench, wait_s: Any) -> None:
-    """It would never be read again."""
-    bench.poll(slot("bad", ScriptedSensor(1.0, wait_s=wait_s)))
-    bench.run(1)
-    assert bench.faults() == [("bad", 1, "driver")]
-
-
-def test_poller_driver_that_raises_when_closed_is_a_fault_like_any_other(bench: Bench) -> None:
-    """The reader lives on."""
-    sensor = ScriptedSensor(ZeroDivisionError())
-
-    def explode() -> None:
-        raise OSError("cannot even close")
-
-    sensor.close = explode  # type: ignore[method-assign]  # a bad plugin
-    bench.poll(slot("bad", sensor))
-    bench.run(60)
-    assert bench.faults() == [("bad", 1, "driver")]
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf, None, [1], 10**400, 60.1])
 def test_poller_unbelievable_value_is_a_fault_and_never_sent(bench: Bench, value: Any) -> None:
     """One fault and one recovery for a sensor of one channel, not one a reading."""
