@@ -7,15 +7,39 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
+from typing import Any
 
 from edge_agent.config import model
 from edge_agent.daemon import assembly, health
 from edge_agent.daemon.flusher import Uploader
+from edge_agent.daemon.poller import Poller
 from edge_agent.daemon.privacy_key import make_shield
 from edge_agent.daemon.readers import InlineReaders
-from edge_agent.types import Priority
+from edge_agent.types import Priority, SensorReading
 from fakes.clock import FakeClock
+from fakes.server import DOWN, FakeServer, lose_answer, take
 from fakes.told import Told
+
+
+class Network:
+    """Down in given windows of monotonic time; now and then it loses an answer."""
+
+    def __init__(self, clock: FakeClock, seed: int) -> None:
+        self._clock = clock
+        self._random = random.Random(seed)
+        self.outages: list[tuple[float, float]] = []
+        self.loses_answers = 0.05
+        self.server = FakeServer(self._carry)
+
+    def _carry(self, server: FakeServer, batch: Any) -> Any:
+        now = self._clock.monotonic()
+        if any(begins <= now < ends for begins, ends in self.outages):
+            return DOWN(server, batch)
+        return (lose_answer if self._random.random() < self.loses_answers else take)(server, batch)
+
+    def fails_from_now(self, begins_s: float, ends_s: float) -> None:
+        now = self._clock.monotonic()
+        self.outages.append((now + begins_s, now + ends_s))
 
 
 class Agent:
@@ -35,24 +59,15 @@ class Agent:
         self.told = Told()
         self.queue = assembly.open_queue(config, clock)
         self.queue.release_retries()
-        self.readers = InlineReaders(clock)
-        shield = make_shield(config, clock, say=self.told)
-        self.poller = assembly.make_poller(
-            config,
-            self.queue,
-            self.readers,
-            clock,
-            say=self.told,
-            committed=self._wake_flusher,
-            shield=shield,
-        )
+        self._shield = make_shield(config, clock, say=self.told)
+        self.poller = self._new_poller()
         self.flusher = assembly.make_flusher(
             config,
             self.queue,
             server,
             clock,
             say=self.told,
-            shield=shield,
+            shield=self._shield,
             draw=random.Random(seed).random,
         )
         if upkeep_every_s is not None:
@@ -83,6 +98,17 @@ class Agent:
             due = min(due, self._flusher_due)
             self.clock.advance(max(due - now, 0.0))
 
+    def alarm(self, number: int) -> None:
+        """A critical reading from elsewhere."""
+        self.poller.offer(SensorReading("alarm", self.clock.wall(), number), Priority.CRITICAL)
+
+    def reload(self) -> None:
+        """As the crew does: another poller in the place of this one."""
+        former = self.poller
+        former.finish()
+        self.poller = self._new_poller()
+        self.poller.inherit(former)
+
     def finish(self) -> None:
         """As the crew does at a stop: a last commit, a last flush."""
         self.poller.finish()
@@ -91,7 +117,22 @@ class Agent:
     def cut_power(self) -> int:
         """Close without a word; returns how many readings were not committed yet."""
         self.queue.close()
+        # Another run is to find the pins free.
+        for slot in self.poller.slots.values():
+            slot.sensor.close()
         return len(self.poller.intake.pending)
+
+    def _new_poller(self) -> Poller:
+        self.readers = InlineReaders(self.clock)
+        return assembly.make_poller(
+            self.config,
+            self.queue,
+            self.readers,
+            self.clock,
+            say=self.told,
+            committed=self._wake_flusher,
+            shield=self._shield,
+        )
 
     def _wake_flusher(self) -> None:
         self._flusher_due = self.clock.monotonic()

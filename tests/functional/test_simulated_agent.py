@@ -5,7 +5,6 @@ Poller and flusher are stepped from event to event, as their threads would call 
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ from typing import Any
 import pytest
 from fakes import whole
 from fakes.clock import FakeClock
-from fakes.server import DOWN, FakeServer, lose_answer, take
+from fakes.whole import Network
 
 from edge_agent.config import model
 from edge_agent.config.channels import Channel, Sensor
 from edge_agent.processing.valid import Valid
 from edge_agent.sensors.simulated import SimulatedOptions
-from edge_agent.types import Priority, SensorReading
 
 HOUR_S = 3600.0
 INTERVAL_S = 10.0
@@ -48,35 +46,11 @@ def _config(path: Path) -> model.Config:
     )
 
 
-class Network:
-    """Down in given windows of monotonic time; now and then it loses an answer."""
-
-    def __init__(self, clock: FakeClock, seed: int) -> None:
-        self._clock = clock
-        self._random = random.Random(seed)
-        self.outages: list[tuple[float, float]] = []
-        self.loses_answers = 0.05
-        self.server = FakeServer(self._carry)
-
-    def _carry(self, server: FakeServer, batch: Any) -> Any:
-        now = self._clock.monotonic()
-        if any(begins <= now < ends for begins, ends in self.outages):
-            return DOWN(server, batch)
-        return (lose_answer if self._random.random() < self.loses_answers else take)(server, batch)
-
-    def fails_from_now(self, begins_s: float, ends_s: float) -> None:
-        now = self._clock.monotonic()
-        self.outages.append((now + begins_s, now + ends_s))
-
-
 class Agent(whole.Agent):
-    """The agent with these sensors, before this network."""
+    """One run of the agent with these sensors, before this network."""
 
     def __init__(self, path: Path, clock: FakeClock, network: Network, seed: int = 1) -> None:
         super().__init__(_config(path), clock, network.server, seed)
-
-    def alarm(self, number: int) -> None:
-        self.poller.offer(SensorReading("alarm", self.clock.wall(), number), Priority.CRITICAL)
 
 
 def _kind(reading: dict[str, Any]) -> str:
