@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -69,8 +70,9 @@ class Intake:
         self._shield = shield
         self._offered: deque[tuple[SensorReading, Priority]] = deque(maxlen=MOST_OFFERED)
         self._slots = slots
-        #: those whose alarms and windows the clock moves too
-        self._timed = [slot for slot in slots if slot.line.is_timed]
+        #: when the clock moves an alarm or a window of theirs, by name; with many sensors, asking
+        #: each of them at each step would be most of the poller's work
+        self._due: dict[str, tuple[float, Slot]] = {}
 
     # -- readings ------------------------------------------------------------------------------
 
@@ -122,11 +124,10 @@ class Intake:
         """
         self._recall_faults(now)
         self.take_offered(now)
-        for slot in self._timed:
-            if slot.line.due() <= now:
-                wall, synchronized = self._clock.wall(), self._clock.synchronized()
-                self._pass_on(slot, slot.line.tick(now, wall, synchronized=synchronized), now)
-        due = min((slot.line.due() for slot in self._timed), default=float("inf"))
+        for slot in [slot for due, slot in self._due.values() if due <= now]:
+            wall, synchronized = self._clock.wall(), self._clock.synchronized()
+            self._pass_on(slot, slot.line.tick(now, wall, synchronized=synchronized), now)
+        due = min((due for due, _ in self._due.values()), default=math.inf)
         return min(due, self.pending.step(now))
 
     def step_of_clock(self, wall_step_s: float, now: float, *, first: bool) -> None:
@@ -167,9 +168,18 @@ class Intake:
             else:
                 shown = self._submit(shaped.reading, shaped.priority, now)
                 slot.last[shown.sensor_name] = shown
+        self._note_due(slot)
         # Until it knows what it knew before, its state is no state to be kept.
         if slot.line_restored and slot.line.keeps_state:
             self.remember(f"line:{slot.plan.name}", slot.line.state(), now)
+
+    def _note_due(self, slot: Slot) -> None:
+        """Note when the clock is to move something of this one next."""
+        due = slot.line.due()
+        if due < math.inf:
+            self._due[slot.plan.name] = due, slot
+        else:
+            self._due.pop(slot.plan.name, None)
 
     def _submit(self, reading: SensorReading, priority: Priority, now: float) -> SensorReading:
         """Hand a reading over for storing; returns it as anybody may see it."""

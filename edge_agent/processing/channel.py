@@ -63,8 +63,6 @@ class ChannelLine:
         self.name = plan.public_name
         #: whether there is something to be known again after a restart
         self.keeps_state = bool(plan.alarms) or plan.report.deadband is not None
-        #: whether the clock alone can bring a reading about
-        self.is_timed = bool(plan.alarms) or plan.report.every_s is not None
         self._valid = plan.valid
         self._chain = Chain(plan.filters)
         self._alarms = Alarms(plan.alarms)

@@ -46,8 +46,6 @@ class SensorLine:
         """``plan``: as configured; nothing is remembered yet."""
         self._plan = plan
         self._lines = {name: ChannelLine(channel) for name, channel in plan.channels.items()}
-        #: whether the clock alone can bring a reading about
-        self.is_timed = any(line.is_timed for line in self._lines.values())
 
     @property
     def keeps_state(self) -> bool:

@@ -23,7 +23,9 @@ from edge_agent.daemon.link import Link
 from edge_agent.daemon.readers import InlineReaders, Result
 from edge_agent.daemon.schedule import HANG_S, LONGEST_PAUSE_S, SPREAD_S
 from edge_agent.errors import SensorError, StoreError
+from edge_agent.processing.alarms import Alarm
 from edge_agent.processing.channel import ChannelPlan
+from edge_agent.processing.pipeline import SensorLine
 from edge_agent.processing.valid import Valid
 from edge_agent.types import Measurement, Priority, SensorReading
 
@@ -111,6 +113,20 @@ def test_poller_wakes_rarely(bench: Bench) -> None:
     bench.poll(*(slot(f"s{n}") for n in range(5)))
     bench.run(100)
     assert bench.wakes <= 51
+
+
+def test_poller_asks_no_line_that_nothing_happened_to(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hundred sensors with alarms: a step costs what happens in it, not what there is."""
+    asked: list[SensorLine] = []
+    due = SensorLine.due
+    monkeypatch.setattr(SensorLine, "due", lambda line: asked.append(line) or due(line))  # type: ignore[func-returns-value]  # counts
+    plans = ({"": ChannelPlan(f"s{n}", alarms=(Alarm(above=8.0),))} for n in range(200))
+    bench.poll(*(slot(f"s{n}", channels=plan) for n, plan in enumerate(plans)))
+    bench.run(9.99)
+    assert len(bench.stored()) == 200
+    assert len(asked) <= 2 * 200
 
 
 def test_poller_without_sensors_has_nothing_due(bench: Bench, clock: FakeClock) -> None:
