@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -142,12 +143,18 @@ def test_document_knows_the_place_of_each_key_and_value(tmp_path: Path):
     assert (spots["sensors.a"].key.line, spots["sensors.a"].key.column) == (4, 5)
 
 
+def _is_assigned(character: str) -> bool:
+    """Whether it is no control, surrogate, private or unassigned character."""
+    # Hypothesis of Debian bookworm has another name for its own way to say this.
+    return unicodedata.category(character) not in {"Cs", "Cc", "Cn", "Co"}
+
+
 _PLAIN = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(10**9), 10**9)
     | st.floats(-1e6, 1e6)
-    | st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"]))
+    | st.text(st.characters().filter(_is_assigned))
     | st.sampled_from(["no", "1e3", "0x1f", "0o7", "010", ".5", "null", "12:30", "${A}", "- x"]),
     lambda inner: st.lists(inner) | st.dictionaries(st.text("abc-#: ", min_size=1), inner),
     max_leaves=10,

@@ -337,6 +337,7 @@ def test_flusher_corrects_and_sends_in_turns_after_a_step(
     rig.run()
     assert len(rig.server.sent) == 20
     assert not rig.queue.restless()
+    rig.queue.close()
 
 
 def test_flusher_whose_file_opens_late_still_puts_nacked_rows_back(rig: Rig) -> None:
