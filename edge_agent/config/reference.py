@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from edge_agent.config.channels import SensorCommon, Shaping
@@ -29,21 +29,45 @@ def markdown(drivers: Drivers = REGISTRY) -> str:
         drivers: where sensor types come from.
     """
     lines = [_INTRODUCTION]
-    for section in options_of(Config):
-        lines += [f"## {section.key}", "", section.help, ""]
-        if isinstance(section.kind, Section):
-            lines += [*table(section.kind.of, f"{section.key}."), ""]
+    for chapter in chapters(drivers):
+        lines += [f"{'#' * chapter.level} {chapter.title}", ""]
+        lines += [chapter.help, ""] if chapter.help else []
+        lines += [*_HEAD, *map(_line, chapter.rows), ""] if chapter.rows else []
+    return "\n".join(lines)
+
+
+class Chapter(NamedTuple):
+    """The settings that stand together."""
+
+    title: str
+    #: 2 for a section of the file, 3 for a type of sensor
+    level: int
+    help: str
+    rows: Sequence[Row]
+
+
+def chapters(drivers: Drivers = REGISTRY) -> Iterator[Chapter]:
+    """The sections of the file in their order, then the types of sensors by name.
+
+    Args:
+        drivers: where sensor types come from.
+    """
     # The same may be written for a sensor and for each of its channels; it is explained once.
     places = {
         found[1]: f"sensors[].{option.key}"
         for option in options_of(Shaping)
         if (found := inside(option.kind))
     }
-    lines += [*table(SensorCommon, "sensors[].", places), ""]
+    for section in options_of(Config):
+        inner: tuple[Row, ...] = ()
+        if isinstance(section.kind, Section):
+            inner = (*rows(section.kind.of, f"{section.key}."),)
+        elif section.key == "sensors":
+            inner = (*rows(SensorCommon, "sensors[].", places),)
+        yield Chapter(section.key, 2, section.help, inner)
     for name in drivers.type_names():
-        lines += [f"### type: {name}", ""]
-        lines += [*table(sections_of(drivers.find(name))[1], "sensors[].", places), ""]
-    return "\n".join(lines)
+        own = sections_of(drivers.find(name))[1]
+        yield Chapter(f"type: {name}", 3, "", (*rows(own, "sensors[].", places),))
 
 
 class Row(NamedTuple):
