@@ -11,6 +11,7 @@ Source:
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import shutil
@@ -28,12 +29,17 @@ MIRROR = "http://deb.debian.org/debian"
 PATIENCE_S = 120.0
 #: What a small server has, and what tests in it use.
 _INCLUDED = "systemd,systemd-sysv,dbus,procps,ca-certificates,iproute2,util-linux"
-#: What apt must find when it installs the package, and what the test suite needs there.
-_FETCHED = """
+#: What apt must find when it installs the package, with what these recommend, and what the test
+#: suite needs there.
+_DEPENDENCIES = """
 python3-requests python3-yaml python3-sdnotify python3-smbus2 python3-gpiozero python3-voluptuous
-python3-rich python3-pytest python3-hypothesis python3-pytest-httpserver python3-trustme
-python3-flask python3-jsonschema strace
+python3-rich
 """
+_TOOLS = """
+python3-pytest python3-hypothesis python3-pytest-httpserver python3-trustme python3-flask
+python3-jsonschema strace
+"""
+_FETCH = "apt-get -qq -o APT::Install-Recommends={} --download-only install {}"
 
 _BOOT = """
 set -e
@@ -54,11 +60,13 @@ class Failed(AssertionError):
 
 def base(suite: str, directory: Path) -> Path:
     """A root of this Debian release; made once, and kept in ``directory`` for later runs."""
-    root = directory / f"{suite}.tar"
+    fetches = ("true", _DEPENDENCIES), ("false", _TOOLS)
+    fetch = " && ".join(_FETCH.format(more, " ".join(what.split())) for more, what in fetches)
+    recipe = hashlib.sha256(f"{_INCLUDED} {fetch}".encode()).hexdigest()[:8]
+    root = directory / f"{suite}-{recipe}.tar"
     if not root.exists():
         directory.mkdir(parents=True, exist_ok=True)
         fresh = root.with_suffix(".new.tar")
-        fetch = f"apt-get -y --download-only install {' '.join(_FETCHED.split())}"
         subprocess.run(
             [
                 *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={_INCLUDED}"),
