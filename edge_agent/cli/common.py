@@ -12,6 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edge_agent.config.loader import load
+from edge_agent.config.model import Config
+from edge_agent.errors import ConfigError
+
 #: Where the service's configuration is.
 CONFIG_FILE = Path("/etc/pyvorin/agent.yaml")
 
@@ -45,6 +49,37 @@ class _PrintSchema(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_args: Any) -> None:
         sys.stdout.write(json.dumps(self.const, indent=2) + "\n")
         parser.exit()
+
+
+def last_good_path(path: Path, environ: Mapping[str, str]) -> Path | None:
+    """Where the last good copy is kept: the service's state directory.
+
+    None for a file that is not the service's: a trial run must not change what the service
+    would fall back on.
+    """
+    directory = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if not directory and path == CONFIG_FILE:
+        directory = "/var/lib/pyvorin"
+    return Path(directory) / "last_good.yaml" if directory else None
+
+
+def load_to_look(path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration, for a command that looks at what the service does with it.
+
+    A file that is bad just now leaves the service running on the last good one, and that is when a
+    person most wants to look: so this does too, and says so.
+
+    Raises:
+        ConfigError: the file's problems; there is no last good one either.
+    """
+    try:
+        return load(path, environ).config
+    except ConfigError as error:
+        copy = last_good_path(path, environ)
+        if copy is None or not copy.exists():
+            raise
+        sys.stderr.write(f"{error.problems[0]}\npyvorin-agent: so this goes by {copy}\n")
+        return load(copy, environ).config
 
 
 def become_owner(path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge_agent.cli.common import CONFIG_FILE, add_config_option
+from edge_agent.cli.common import add_config_option, last_good_path
 from edge_agent.clock import SystemClock
 from edge_agent.config import last_good
 from edge_agent.config.loader import Loaded, load
@@ -77,7 +77,7 @@ class _Keeper:
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
         self._path = path
         self._environ = environ
-        self._copy = _last_good_path(path, environ)
+        self._copy = last_good_path(path, environ)
         #: why the file itself could not be used at the start
         self.problems: tuple[str, ...] = ()
 
@@ -112,15 +112,3 @@ class _Keeper:
             last_good.save(self._copy, loaded.text_for_last_good)
         except OSError as exc:
             _log.warning(event("last_good_unwritten", file=self._copy, reason=exc.strerror))
-
-
-def _last_good_path(path: Path, environ: Mapping[str, str]) -> Path | None:
-    """Where the last good copy is kept: the service's state directory.
-
-    None for a file that is not the service's: a trial run must not change what the service
-    would fall back on.
-    """
-    directory = environ.get("STATE_DIRECTORY", "").split(":")[0]
-    if not directory and path == CONFIG_FILE:
-        directory = "/var/lib/pyvorin"
-    return Path(directory) / "last_good.yaml" if directory else None

@@ -16,7 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli.common import add_config_option, add_json_options, become_owner
+from edge_agent.cli.common import (
+    add_config_option,
+    add_json_options,
+    become_owner,
+    load_to_look,
+)
 from edge_agent.cli.sensors_once import Outcome, Round
 from edge_agent.cli.sensors_schemas import READ
 from edge_agent.cli.status import running_agent
@@ -24,7 +29,6 @@ from edge_agent.cli.table import aligned
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.config.channels import Channel, Sensor
-from edge_agent.config.loader import load
 from edge_agent.config.shape import did_you_mean
 from edge_agent.daemon.assembly import make_slot, runtime_directory
 from edge_agent.daemon.readers import BusReaders
@@ -55,7 +59,7 @@ def read(args: argparse.Namespace) -> int:
         ConfigError: the configuration cannot be used, or has no sensor of such a name.
         StoreError: how far a meter had counted cannot be read.
     """
-    config = load(args.config, os.environ).config
+    config = load_to_look(args.config, os.environ)
     sensors = chosen(config.sensors, args.names)
     queue_path = Path(config.queue.path)
     status = running_agent(runtime_directory(queue_path, os.environ) / "status.json")

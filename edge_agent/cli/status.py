@@ -11,9 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli.common import add_config_option, become_owner
+from edge_agent.cli.common import add_config_option, become_owner, load_to_look
 from edge_agent.cloud_sync import CloudSyncQueue
-from edge_agent.config.loader import load
 from edge_agent.daemon.assembly import runtime_directory
 from edge_agent.errors import StoreError
 
@@ -38,7 +37,7 @@ def status(args: argparse.Namespace) -> int:
         ConfigError: the configuration cannot be read, so nobody knows where the queue is.
         StoreError: there is no queue file yet, or it cannot be read.
     """
-    path = Path(load(args.config, os.environ).config.queue.path)
+    path = Path(load_to_look(args.config, os.environ).queue.path)
     if not path.exists():
         raise StoreError(f"{path} does not exist yet; start the agent first")
     directory = runtime_directory(path, os.environ)

@@ -149,7 +149,7 @@ class Installed:
 
     def status(self) -> dict[str, Any]:
         """`pyvorin-agent status --json`."""
-        facts: dict[str, Any] = json.loads(self.run("pyvorin-agent status --json"))
+        facts: dict[str, Any] = json.loads(self.run("pyvorin-agent status --json 2>/dev/null"))
         return facts
 
     def bytes_unread(self) -> int:

@@ -39,6 +39,24 @@ def test_status_of_a_running_and_of_a_stopped_agent(site: Site) -> None:
     assert "sensor_faulty sensor=room" in history.stdout
 
 
+def test_status_with_a_bad_file_goes_by_the_last_good_one(site: Site) -> None:
+    """That is when a person looks: the agent runs on, and the file has a mistake."""
+    site.configure(CONFIG)
+    env = {"RUNTIME_DIRECTORY": str(site.directory), "STATE_DIRECTORY": str(site.directory)}
+    agent = site.agent()
+    site.config.write_text("upload: {endpiont: x}\n")
+
+    told = command("status", "--config", site.config, env=env)
+    assert told.stdout.startswith("agent    running\n")
+    assert "endpiont: is unknown (did you mean 'endpoint'?)" in told.stderr
+    assert f"so this goes by {site.directory}/last_good.yaml" in told.stderr
+    assert agent.end() == 0
+
+    (site.directory / "last_good.yaml").unlink()
+    told = command("status", "--config", site.config, env=env)
+    assert (told.returncode, told.stdout) == (1, "")
+
+
 def test_status_before_the_first_start_says_what_to_do(site: Site) -> None:
     """No queue is made by looking for one."""
     site.configure(CONFIG)

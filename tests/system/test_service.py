@@ -74,7 +74,7 @@ def test_service_stops_in_time_with_a_request_that_hangs(agent: Installed) -> No
     agent.machine.until(lambda: "ESTAB" in agent.run("ss -Htn"), "a request on the wire")
     agent.run("systemctl stop pyvorin-agent", timeout_s=20)
     assert agent.machine.show("Result", "ExecMainStatus") == ("success", "0")
-    assert agent.said("stopped").endswith("request=abandoned")  # type: ignore[union-attr]
+    assert agent.said("request=abandoned")
     ledger = agent.status()["ledger"]
     assert ledger["queued"] == ledger["enqueued"] > 0
 
