@@ -32,6 +32,12 @@ def test_package_version_is_the_agents() -> None:
     assert first.startswith(f"pyvorin-agent ({edge_agent.__version__}) ")
 
 
+def test_package_that_the_readme_installs_is_the_one_that_is_built() -> None:
+    """Its name has the version in it."""
+    shown = re.findall(r"pyvorin-agent_([0-9.]+)_all\.deb", (TREE / "README.md").read_text())
+    assert set(shown) == {edge_agent.__version__}
+
+
 def test_package_brings_what_pip_brings() -> None:
     """All that pyproject.toml requires, rich alone as a recommendation; and the pins' library."""
     depends, recommends = set(_field(1, "Depends")), set(_field(1, "Recommends"))
