@@ -85,7 +85,8 @@ def test_watchdog_restarts_an_agent_with_a_stuck_part_and_says_which(
 def test_watchdog_lets_an_agent_be_that_waits_out_a_back_off(agent: Installed) -> None:
     """A flusher with nothing to do for minutes makes progress all the same."""
     agent.drop_in(QUICK)
-    agent.configure(UPLOAD.replace("2s", "10min").replace("500ms", "5min") + SENSORS)
+    patient = UPLOAD.replace("max_retry_delay: 2s", "max_retry_delay: 10min")
+    agent.configure(patient.replace("retry_delay: 500ms", "retry_delay: 5min") + SENSORS)
     agent.run("systemctl restart pyvorin-agent")
     agent.wait_for("link_down")
     agent.run("sleep 12")
