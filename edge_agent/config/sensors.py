@@ -49,7 +49,9 @@ class SensorParser:
         parsed = [(i, self._sensor(item, i)) for i, item in enumerate(written)]
         built: Built = {("sensors", i): sensor for i, sensor in parsed if sensor is not None}
         self._refuse_same(_names(written), "is already a sensor's name")
-        self._refuse_same(_public_names(built), "is already the public name of a channel")
+        self._refuse_same(
+            _public_names(built), "is already the public name of a channel or a sensor"
+        )
         self._refuse_same(_chips(built), "is already a sensor's address on this bus")
         self._refuse_same(_pins(built), "is already a sensor's pin")
         return tuple(built.values())
@@ -154,6 +156,9 @@ def _public_names(built: Built) -> Iterator[tuple[Path, Hashable, str]]:
     """What goes over the wire; of sensors with the same name, which is said already, the first."""
     once = {sensor.name: (path, sensor) for path, sensor in reversed(built.items())}
     for path, sensor in reversed(once.values()):
+        # Its faults bear its own name, whatever its channels are called.
+        if sensor.name not in map(sensor.public_name, sensor.channels):
+            yield (*path, "name"), sensor.name, f"'{sensor.name}'"
         for channel, settings in sensor.channels.items():
             own = ("channels", channel) if settings.name else ()
             for name in _on_the_wire(sensor.public_name(channel), settings.report):

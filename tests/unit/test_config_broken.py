@@ -119,6 +119,19 @@ BROKEN = {
             "agent.yaml:3:21: sensors.b.type: the sensor type 'broken' cannot be used; remove it",
         ],
     ),
+    "a sensor whose faults would be those of another one's channel": (
+        (
+            "sensors:\n"
+            "  - {name: b, type: chip}\n"
+            "  - {name: b.humidity, type: chip, address: 0x77}\n"
+        ),
+        [
+            (
+                "agent.yaml:3:12: sensors.b.humidity.name: 'b.humidity' is already the "
+                "public name of a channel or a sensor, at agent.yaml:2:12"
+            ),
+        ],
+    ),
     "sensors in each other's way": (
         (
             "sensors:\n"
@@ -138,7 +151,7 @@ BROKEN = {
             (
                 "agent.yaml:5:12: sensors.b.humidity.name: 'b.humidity' is already the "
                 "public name of "
-                "a channel, at agent.yaml:4:12"
+                "a channel or a sensor, at agent.yaml:4:12"
             ),
             (
                 "agent.yaml:6:12: sensors.agent.x.name: 'agent.x' is not a name of at most 100 "
@@ -294,7 +307,7 @@ BROKEN = {
             ),
             (
                 "agent.yaml:16:12: sensors.c.min.name: 'c.min' is already the public name of "
-                "a channel, at agent.yaml:15:12"
+                "a channel or a sensor, at agent.yaml:15:12"
             ),
             (
                 "agent.yaml:17:34: sensors.d.alarm: is for sensors of one channel; here it "
