@@ -25,8 +25,9 @@ from edge_agent.processing.faults import FAULT, REPLACED, FaultBook
 from edge_agent.processing.pipeline import marked
 from edge_agent.types import Measurement, Priority, SensorReading, Submission
 
-#: Whose state the faults are that the far end was told of.
-_FAULTS = "faults"
+# Whose state it is: the faults that the far end was told of, a line, the probe that measured last.
+# A driver's is its type's, and a plugin may be called anything but this.
+_FAULTS, _LINE, _PROBE = "agent.faults", "agent.line", "agent.probe"
 #: Submissions from other threads that wait at the most; the oldest give way.
 MOST_OFFERED = 100
 
@@ -171,7 +172,7 @@ class Intake:
         self._note_due(slot)
         # Until it knows what it knew before, its state is no state to be kept.
         if slot.line_restored and slot.line.keeps_state:
-            self.remember(f"line:{slot.plan.name}", slot.line.state(), now)
+            self.remember(f"{_LINE}:{slot.plan.name}", slot.line.state(), now)
 
     def _note_due(self, slot: Slot) -> None:
         """Note when the clock is to move something of this one next."""
@@ -210,7 +211,7 @@ class Intake:
         if slot.line_restored or self.pending.trouble:
             return
         with contextlib.suppress(StoreError):
-            state = self.pending.recall(f"line:{slot.plan.name}")
+            state = self.pending.recall(f"{_LINE}:{slot.plan.name}")
             slot.line.restore(state, now, self._clock.wall())
             slot.line_restored = True
 
@@ -234,7 +235,7 @@ class Intake:
         probe_id = self._shown_probe(next(filter(None, probes), ""))
         if not probe_id or probe_id == slot.probe_id:
             return
-        owner = f"probe:{slot.plan.name}"
+        owner = f"{_PROBE}:{slot.plan.name}"
         with contextlib.suppress(StoreError):
             former = slot.probe_id or self.pending.recall(owner)
             slot.probe_id = probe_id

@@ -16,6 +16,7 @@ from edge_agent.daemon.schedule import Slot
 from edge_agent.errors import SensorError, StoreError
 from edge_agent.processing.channel import ChannelPlan
 from edge_agent.processing.faults import REPLACED
+from edge_agent.processing.kinds import Margin
 from edge_agent.processing.privacy import Shield
 from edge_agent.processing.reporting import Report
 from edge_agent.types import Measurement
@@ -250,6 +251,22 @@ def test_poller_total_is_not_told_before_it_is_known(
     assert [data["value"] for data in bench.stored("water")] == [104]
     poller.finish()
     assert bench.queue.memory.load("counter:water") == 104
+
+
+@pytest.mark.parametrize("type_name", ["line", "probe"])
+def test_poller_total_is_its_own_whatever_a_plugin_is_called(bench: Bench, type_name: str) -> None:
+    """What the agent itself keeps of the sensor is not the driver's."""
+    counter = Counter()
+    plan = {"": ChannelPlan("water", report=Report(deadband=Margin(1.0)))}
+    made = slot("water", counter, channels=plan)
+    made.owner = f"{type_name}:water"
+    poller = bench.poll(made)
+    probe = Measurement("", 1.0, "", metadata={"probe_id": "28-a"})
+    counter.read = lambda: [probe]  # type: ignore[method-assign]  # a thermometer that counts
+    bench.run(0)
+    counter.count = 5
+    poller.finish()
+    assert bench.queue.memory.load(f"{type_name}:water") == 5
 
 
 def test_poller_counter_that_fails_after_it_was_restored_is_restored_again(bench: Bench) -> None:
