@@ -90,7 +90,7 @@ def make_slot(sensor: Sensor, labels: Mapping[str, object], surroundings: Surrou
         for name, channel in sensor.channels.items()
     }
     plan = SensorPlan(sensor.name, channels, {**labels, **sensor.metadata})
-    driver = registry.find(sensor.type)(sensor.options, surroundings)
+    driver = registry.build(sensor.type, sensor.options, surroundings)
     return Slot(plan, driver, sensor.interval_s, owner=f"{sensor.type}:{sensor.name}")
 
 

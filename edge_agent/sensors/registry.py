@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.errors import ConfigError
-from edge_agent.sensors.base import Sensor
+from edge_agent.sensors.base import Sensor, Surroundings
+from edge_agent.sensors.unbuilt import Unbuilt
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
@@ -80,6 +81,26 @@ def find(type_name: str) -> type[Sensor]:
         if entry.name == type_name:
             return _load(entry)
     raise KeyError(type_name)
+
+
+def build(type_name: str, options: Any, surroundings: Surroundings) -> Sensor:
+    """The driver of a sensor type, built.
+
+    A third party's may break its contract as it is built: then it is a sensor that is faulty, and
+    says why, at each turn. One of many sensors must not stop the agent, or a reload.
+
+    Raises:
+        KeyError, ConfigError: as `find`.
+    """
+    driver = find(type_name)
+    try:
+        sensor = driver(options, surroundings)
+        if not isinstance(sensor.bus_name, str):
+            raise TypeError("its bus_name is no text")
+    except _BROKEN as error:
+        why = f"the driver of '{type_name}' cannot be built: {type(error).__name__}: {error}"
+        return Unbuilt(options, surroundings, f"{why}; mend or update it, and restart the agent")
+    return sensor
 
 
 def type_names() -> Sequence[str]:

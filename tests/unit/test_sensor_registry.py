@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import ConfigError
+from edge_agent.errors import ConfigError, SensorError
 from edge_agent.sensors import registry
-from edge_agent.sensors.base import Sensor
+from edge_agent.sensors.base import Sensor, Surroundings
 
 OWN = (
     "aht20",
@@ -74,6 +74,16 @@ class Scalar(Probe):
 """
 
 
+PROBE += """
+class Greedy(Probe):
+    def __init__(self, options, surroundings):
+        raise RuntimeError("no libprobe.so")
+
+class Adrift(Probe):
+    bus_name = None
+"""
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A distribution with plugins, good and bad, as pip leaves it on the path."""
@@ -85,8 +95,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (info / "entry_points.txt").write_text(
         "[edge_agent.sensors]\n"
         "acme = acme_probe:Probe\n"
+        "adrift = acme_probe:Adrift\n"
         "bme280 = acme_probe:Probe\n"
         "crashes = acme_crash:Probe\n"
+        "greedy = acme_probe:Greedy\n"
         "half = acme_probe:Half\n"
         "homeless = acme_probe:Homeless\n"
         "many = acme_probe:Many\n"
@@ -133,6 +145,28 @@ def test_type_names_include_plugins_broken_ones_too() -> None:
     assert {"acme", "crashes", "missing", *OWN} <= set(names)
     assert names.count("bme280") == 1
     assert "acme_crash" not in sys.modules
+
+
+@pytest.mark.usefixtures("install")
+@pytest.mark.parametrize(
+    ("type_name", "why"),
+    [
+        ("greedy", "RuntimeError: no libprobe.so"),
+        ("adrift", "TypeError: its bus_name is no text"),
+    ],
+)
+def test_build_driver_that_cannot_be_built_is_a_sensor_that_says_so(
+    type_name: str, why: str
+) -> None:
+    """It is faulty at each turn; the agent, and the other sensors, go on."""
+    options = registry.find(type_name).Options()
+    sensor = registry.build(type_name, options, Surroundings(bus=lambda _: None))  # type: ignore[arg-type, return-value]  # asks for none
+    assert isinstance(sensor.bus_name, str)
+    for _ in range(2):
+        with pytest.raises(SensorError, match=why) as caught:
+            sensor.trigger()
+        assert caught.value.reason == "driver"
+        sensor.close()
 
 
 @pytest.mark.usefixtures("install")
