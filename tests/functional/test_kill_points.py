@@ -28,11 +28,28 @@ with CloudSyncQueue(sys.argv[1]) as queue:
 """
 
 
-def killed_at(call: str, number: int, site: Path) -> bool:
+COUNT = """
+import sys
+from edge_agent.cloud_sync import CloudSyncQueue
+from edge_agent.daemon.pending import Pending
+from edge_agent.types import Submission
+with CloudSyncQueue(sys.argv[1]) as queue:
+    pending = Pending(queue, commit_interval_s=0, say=print, committed=lambda: None)
+    for total in (1, 2):
+        pending.remember("pulse:water", total, 0.0)
+        pending.add(Submission({"total": total}), 0.0)
+        # What cannot be stored is left out, and is no reason for two commits.
+        pending.add(Submission({"total": float("nan")}), 0.0)
+        assert pending.commit(0.0)
+    queue._store.checkpoint()
+"""
+
+
+def killed_at(call: str, number: int, site: Path, program: str = WORK) -> bool:
     """Work until the number-th such call; whether it came to that."""
-    site.mkdir()
+    site.mkdir(exist_ok=True)
     inject = ["strace", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={number}"]
-    work = [sys.executable, "-c", WORK, str(site / "q.db"), str(site / "told")]
+    work = [sys.executable, "-c", program, str(site / "q.db"), str(site / "told")]
     return subprocess.run([*inject, *work], check=False, timeout=60).returncode != 0
 
 
@@ -59,3 +76,20 @@ def test_kill_at_each_call_loses_no_returned_id_and_the_ledger_closes(
             assert len(dead) == ledger.dead
             assert queue.enqueue({"again": True}) > max(told, default=0)
     assert points > 0, f"the work never called {call}"
+
+
+@pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
+def test_kill_at_each_call_leaves_a_total_and_its_state_the_same(call: str, tmp_path: Path) -> None:
+    """Neither is in the file without the other: the next run goes on from what was told last."""
+    found = set()
+    for number in itertools.count(1):
+        site = tmp_path / str(number)
+        site.mkdir()
+        CloudSyncQueue(site / "q.db").close()
+        if not killed_at(call, number, site, COUNT):
+            break
+        with CloudSyncQueue(site / "q.db") as queue:
+            told = max((item.payload["total"] for item in queue.dequeue(10)), default=None)
+            assert queue.memory.load("pulse:water") == told
+            found.add(told)
+    assert found == {None, 1, 2}
