@@ -91,10 +91,12 @@ class Schedule:
         self._hurried: dict[str, Slot] = {}
         #: those with a job at a reader
         self._away: dict[str, Slot] = {}
+        #: when a bus last gave an answer: the jobs that stand in line behind it are not stuck
+        self._heard: dict[str, float] = {}
 
     def next_due(self) -> float:
         """Monotonic seconds at which there is something to begin, or somebody is stuck."""
-        stuck = (s.job_since + HANG_S for s in self._away.values() if s.job_since is not None)
+        stuck = map(self._stuck_at, self._away.values())
         rested = (slot.begun_at + REST_S for slot in self._hurried.values())
         tick = self._due[0][0] if self._due else math.inf
         return min((tick, *stuck, *rested))
@@ -120,12 +122,12 @@ class Schedule:
 
     def waits(self, slot: Slot, wait_s: float, now: float) -> None:
         """The reader is through with a trigger; the measurement can be fetched in ``wait_s``."""
-        self._returned(slot)
+        self._returned(slot, now)
         heapq.heappush(self._due, (now + wait_s, next(self._count), slot, True))
 
     def ended(self, slot: Slot, now: float) -> None:
         """The measurement is over, whatever came of it."""
-        self._returned(slot)
+        self._returned(slot, now)
         slot.measuring = slot.hurried = False
         if slot.again:
             slot.again = False
@@ -141,11 +143,7 @@ class Schedule:
 
     def stuck(self, now: float) -> list[Slot]:
         """Those whose driver has not answered for too long, each told once."""
-        found = [
-            slot
-            for slot in self._away.values()
-            if slot.job_since is not None and now >= slot.job_since + HANG_S
-        ]
+        found = [slot for slot in self._away.values() if now >= self._stuck_at(slot)]
         for slot in found:
             slot.job_since = math.inf
         return found
@@ -161,7 +159,13 @@ class Schedule:
         self._away[slot.plan.name] = slot
         return slot
 
-    def _returned(self, slot: Slot) -> None:
+    def _stuck_at(self, slot: Slot) -> float:
+        """When one with a job at its reader counts as stuck; never, if that was told."""
+        since = math.inf if slot.job_since is None else slot.job_since
+        return max(since, self._heard.get(slot.sensor.bus_name, -math.inf)) + HANG_S
+
+    def _returned(self, slot: Slot, now: float) -> None:
+        self._heard[slot.sensor.bus_name] = now
         slot.job_since = None
         self._away.pop(slot.plan.name, None)
 

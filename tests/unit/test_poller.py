@@ -190,6 +190,20 @@ def test_poller_hanging_sensor_leaves_others_alone(bench: Bench, clock: FakeCloc
     assert poller.overruns_total == 5
 
 
+def test_poller_sensor_that_stands_in_line_behind_others_is_not_stuck(bench: Bench) -> None:
+    """Twenty 1-wire probes take 15 s to convert, one after the other: the wire is well."""
+    readers = StuckReaders()
+    bench.poll(*(slot(f"s{n}", interval_s=1.0) for n in range(20)), readers=readers)
+    bench.run(0.99)
+    for n in range(19):
+        bench.run(0.75)
+        readers.answers.append(Result(f"s{n}", measurements=[Measurement("", 1.0, "")]))
+        bench.run(0)
+    assert bench.faults() == []
+    bench.run(HANG_S)
+    assert bench.faults()[0] == ("s19", 1, "hang")
+
+
 # -- faults ---------------------------------------------------------------------------------------
 
 
