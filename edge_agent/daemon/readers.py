@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import json
 import logging
-import math
 import queue
 import threading
 import time
@@ -27,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 #: The longest wait a driver may ask for between `trigger` and `read`; more is a mistake in it.
 LONGEST_WAIT_S = 60.0
+# What a date can say: 9999-12-31T23:59:59Z (RFC 3339, section 1); further off is no time.
+_MOST_S = 253_402_300_799
 #: How long threads are waited for that are to end: time to close their sensors.
 ENDS_S = 1.0
 
@@ -182,8 +183,9 @@ def _checked(measured: Measurement) -> Measurement:
         # Others count as finite too, and cannot be reckoned with: Decimal, Fraction.
         if not isinstance(seconds, int | float):
             raise TypeError(f"read() returns a {name} that is no number")
-        if not math.isfinite(seconds):
-            raise ValueError(f"read() returns the {name} {seconds}")
+        # (False of what is no number, too.)
+        if not abs(seconds) <= _MOST_S:
+            raise ValueError(f"read() returns a {name} beyond the year 9999")
     return measured
 
 

@@ -53,6 +53,8 @@ class Twin(ScriptedSensor):
         [Measurement("", 1.0, "", timestamp="now")],  # type: ignore[arg-type]  # as a bad plugin does
         [Measurement([], 1.0, "")],  # type: ignore[arg-type]
         [Measurement("", 1.0, "", metadata=None)],  # type: ignore[arg-type]
+        [Measurement("", 1.0, "", timestamp=1e308)],
+        [Measurement("", 1.0, "", age_s=-(10**400))],
         [Measurement("", 1.0, None)],  # type: ignore[arg-type]
         [Measurement("", 1.0, "", age_s=Decimal(1))],  # type: ignore[arg-type]
         [Measurement("", 1.0, "", fault={1})],  # type: ignore[arg-type]
