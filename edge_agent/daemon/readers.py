@@ -235,6 +235,7 @@ class BusReaders:
         self._wake = wake
         self._jobs: dict[str, queue.SimpleQueue[Job | None]] = {}
         self._threads: list[threading.Thread] = []
+        self._ending = False
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._announced = _Announced()
 
@@ -269,6 +270,7 @@ class BusReaders:
 
         So whoever comes next finds pins and buses free.
         """
+        self._ending = True
         for jobs in self._jobs.values():
             jobs.put(None)
         deadline = time.monotonic() + ENDS_S
@@ -277,7 +279,7 @@ class BusReaders:
 
     def _work(self, jobs: queue.SimpleQueue[Job | None]) -> None:
         sensors: dict[str, Sensor] = {}
-        while (job := jobs.get()) is not None:
+        while (job := jobs.get()) is not None and not self._ending:
             sensors[job.name] = job.sensor
             self._results.put(run(job, self._clock))
             self._wake()

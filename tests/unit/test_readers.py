@@ -9,6 +9,7 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.sensors import ScriptedSensor
 
+from edge_agent.daemon import readers as readers_module
 from edge_agent.daemon.readers import BusReaders, InlineReaders, Job, Readers, Result
 from edge_agent.sensors.base import Sensor
 from edge_agent.types import Measurement
@@ -90,6 +91,21 @@ def test_readers_close_their_sensors_in_the_thread_that_used_them(desk: Desk) ->
     desk.readers.close()
     assert sensor.calls == ["trigger", "close"]
     assert sensor.threads == ["reader-gpio", "reader-gpio"]
+
+
+def test_readers_end_after_the_job_they_are_at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in line is left: whoever comes next is not to share the wire for its length."""
+    gate, next_one = Gate("w1"), ScriptedSensor(bus="w1")
+    desk.do(gate, "gate")
+    desk.do(next_one, "next")
+    assert gate.entered.wait(FAR_S)
+    monkeypatch.setattr(readers_module, "ENDS_S", 0.0)
+    desk.readers.close()
+    gate.opened.set()
+    (thread,) = desk.readers._threads
+    thread.join(FAR_S)
+    assert not thread.is_alive()
+    assert (gate.calls, next_one.calls) == (["trigger", "close"], [])
 
 
 def test_readers_failed_sensor_is_closed_and_set_up_anew(desk: Desk) -> None:
