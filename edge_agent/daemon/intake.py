@@ -248,7 +248,8 @@ class Intake:
         if not probe_id:
             return ""
         bearer = SensorReading(REPLACED, self._clock.wall(), 1, "", {"probe_id": probe_id})
-        return str(self._shield(bearer).metadata.get("probe_id", ""))
+        shown = self._shield(bearer).metadata.get("probe_id")
+        return shown if isinstance(shown, str) else ""
 
     # -- telling -------------------------------------------------------------------------------
 

@@ -145,7 +145,7 @@ class ChannelLine:
     def _believed(self, measured: Measurement, now: float) -> tuple[Value | None, str, str]:
         """The value after the filters, None where they hold it back; or a fault and its detail."""
         if not _is_value(measured.value):
-            return None, "garbage", f"{measured.value!r} is no value"
+            return None, "garbage", f"{type(measured.value).__name__} is no type of value"
         value = self._chain.step(measured.value, now)
         if isinstance(value, float) and math.isnan(value):
             return None, "garbage", "the value, or what the filters make of it, is no number"

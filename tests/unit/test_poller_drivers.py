@@ -32,6 +32,8 @@ class Unspeakable(Exception):
     def __str__(self) -> str:
         raise ZeroDivisionError
 
+    __repr__ = __str__
+
 
 class Twin(ScriptedSensor):
     """Equal to all others of its kind, as a dataclass would be, and so in no set."""
@@ -57,6 +59,7 @@ class Twin(ScriptedSensor):
         [Measurement("", 1.0, "", age_s=-(10**400))],
         [Measurement("", 1.0, None)],  # type: ignore[arg-type]
         [Measurement("", 1.0, "", age_s=Decimal(1))],  # type: ignore[arg-type]
+        [Measurement("", Unspeakable(), "")],  # type: ignore[arg-type]
         [Measurement("", 1.0, "", fault={1})],  # type: ignore[arg-type]
         SensorError("no word at all", reason={1}),  # type: ignore[arg-type]
         Unspeakable(),
@@ -80,6 +83,14 @@ def test_poller_driver_that_asks_for_an_absurd_wait_is_a_fault(bench: Bench, wai
     bench.poll(slot("bad", ScriptedSensor(1.0, wait_s=wait_s)))
     bench.run(1)
     assert bench.faults() == [("bad", 1, "driver")]
+
+
+def test_poller_probe_whose_name_is_no_text_is_passed_over(bench: Bench) -> None:
+    """It could not be kept, or not even be written down; the sensor next to it goes on."""
+    odd = [Measurement("", 4.0, "celsius", metadata={"probe_id": Unspeakable()})]
+    bench.poll(slot("odd", ScriptedSensor(odd)), slot("good"))
+    bench.run(19)
+    assert len(bench.stored("good")) == 2
 
 
 def test_poller_sensors_that_count_as_equal_are_told_apart(bench: Bench) -> None:
