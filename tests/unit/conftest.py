@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,17 @@ from edge_agent.config.loader import Loaded, load
 from edge_agent.errors import ConfigError
 
 Load = Callable[..., Loaded]
+
+#: A disk in memory, where there is one: what a disk forgets is the functional tests' affair.
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  # each test gets a folder of its own there
+MEMORY = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """An empty folder in memory, gone with the test."""
+    with tempfile.TemporaryDirectory(dir=MEMORY, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ shows it can fail.
 from __future__ import annotations
 
 import ast
+import collections
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,24 +75,34 @@ class Module:
         """``sensors``, or ``types`` for the module that stands alone."""
         return self.path.split("/")[0].removesuffix(".py")
 
-    def imports(self) -> Iterator[Import]:
-        lazy = {
-            id(inner)
-            for node in ast.walk(self.tree)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            for inner in ast.walk(node)
-        }
-        for node in ast.walk(self.tree):
+    @functools.cached_property
+    def nodes(self) -> list[tuple[ast.AST, bool]]:
+        """All of it, from the outside in, and whether each stands inside a function."""
+        found = []
+        left: collections.deque[tuple[ast.AST, bool]] = collections.deque([(self.tree, False)])
+        while left:
+            node, lazy = left.popleft()
+            found.append((node, lazy))
+            inside = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            left.extend((child, inside) for child in ast.iter_child_nodes(node))
+        return found
+
+    @functools.cached_property
+    def imports(self) -> list[Import]:
+        return list(self._imports())
+
+    def _imports(self) -> Iterator[Import]:
+        for node, lazy in self.nodes:
             if isinstance(node, ast.Import):
                 for name in node.names:
                     top = name.name.split(".")[0]
                     alias, meaning = (name.asname, name.name) if name.asname else (top, top)
-                    yield Import(name.name, alias, meaning, node.lineno, id(node) in lazy)
+                    yield Import(name.name, alias, meaning, node.lineno, lazy)
             elif isinstance(node, ast.ImportFrom):
                 for name in node.names:
                     full = f"{self._origin(node)}.{name.name}"
                     alias = name.asname or name.name
-                    yield Import(full, alias, full, node.lineno, id(node) in lazy)
+                    yield Import(full, alias, full, node.lineno, lazy)
 
     def _origin(self, node: ast.ImportFrom) -> str:
         if not node.level:
@@ -101,7 +113,7 @@ class Module:
 
     def ours(self) -> Iterator[tuple[str, int]]:
         """The rooms, or modules that stand alone, that it imports from, with the line."""
-        for found in self.imports():
+        for found in self.imports:
             parts = found.name.split(".")
             if parts[0] == "edge_agent" and len(parts) > 1 and not parts[1].startswith("__"):
                 yield parts[1], found.line
@@ -122,7 +134,7 @@ def one_way_imports(module: Module) -> Iterator[str]:
 
 def libraries_in_their_place(module: Module) -> Iterator[str]:
     """Rule 2: SQLite, HTTP and hardware each have one door."""
-    for found in module.imports():
+    for found in module.imports:
         library = found.name.split(".")[0]
         in_place = {
             "sqlite3": module.room in ("cloud_sync", "receiver"),
@@ -137,8 +149,10 @@ def wall_clock_in_one_place(module: Module) -> Iterator[str]:
     """Rule 2: only clock.py reads the wall clock, by whatever name it was imported."""
     if module.path == "clock.py":
         return
-    meanings = {found.alias: found.meaning for found in module.imports()}
-    for node in ast.walk(module.tree):
+    meanings = {found.alias: found.meaning for found in module.imports}
+    if not any(meaning.split(".")[0] in ("time", "datetime") for meaning in meanings.values()):
+        return
+    for node, _ in module.nodes:
         if isinstance(node, ast.Attribute | ast.Name):
             name = _dotted(node, meanings)
             if name in WALL_CLOCK:
@@ -161,7 +175,7 @@ def catch_all_in_three_places(module: Module) -> Iterator[str]:
 
     Cleaning up after ``except BaseException`` and raising it again catches nothing.
     """
-    places = [line for node in ast.walk(module.tree) for line in _catches_all(node)]
+    places = [line for node, _ in module.nodes for line in _catches_all(node)]
     for line in places[1 if module.path in CATCH_ALL else 0 :]:
         yield f"{module.path}:{line} catches every exception"
 
@@ -170,8 +184,13 @@ def _catches_all(node: ast.AST) -> Iterator[int]:
     if isinstance(node, ast.ExceptHandler):
         if node.type is None or (_names_all(node.type) and not _cleans_up(node)):
             yield node.lineno
-    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+    elif isinstance(node, ast.Call) and _last_name(node.func) == "suppress":
         yield from (node.lineno for caught in node.args if _names_all(caught))
+
+
+def _last_name(node: ast.expr) -> str:
+    """``suppress`` of both ``suppress`` and ``contextlib.suppress``."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def _cleans_up(handler: ast.ExceptHandler) -> bool:
