@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from edge_agent.errors import SensorError
 from edge_agent.types import Measurement
 
 
@@ -63,6 +64,17 @@ def read_file(path: Path) -> bytes:
     """
     with path.open("rb", buffering=0) as file:
         return file.read(_PAGE_BYTES) or b""
+
+
+def unless_all_failed(measured: Sequence[Measurement]) -> Sequence[Measurement]:
+    """``measured``, if one of its channels at least has a value.
+
+    Raises:
+        SensorError: none has; with the first one's reason and sentence.
+    """
+    if all(one.fault for one in measured):
+        raise SensorError(measured[0].detail, reason=measured[0].fault)
+    return measured
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

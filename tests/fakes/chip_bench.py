@@ -18,8 +18,11 @@ from fakes.i2c import FakeAdapter
 class ChipBench:
     """One driver and its chip; the clock and the chip have the same time."""
 
-    def __init__(self, driver: type[Sensor], chip: Any, options: Any = None) -> None:
-        options = options or driver.Options()
+    def __init__(
+        self, driver: type[Sensor], chip: Any, options: Any = None, **written: Any
+    ) -> None:
+        """``options``, or those ``written`` by name."""
+        options = options or driver.Options(**written)
         self.chip = chip
         self.address = options.address
         self.adapter = FakeAdapter({self.address: chip})
@@ -50,6 +53,7 @@ class ChipBench:
     def transfers(self) -> list[str]:
         """What went over the wire since the last call: ``w 01 c3e3``, ``r 00 2``, ``w 20``."""
         seen, self.adapter.transactions = self.adapter.transactions, []
+        assert {address for _, address, _, _ in seen} <= {self.address}
         return [_shown(kind, register, data) for kind, _, register, data in seen]
 
 

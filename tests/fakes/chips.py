@@ -1,37 +1,11 @@
-"""A driver wired to a fake chip, and what fake chips that take commands have in common."""
+"""What fake chips that take commands have in common."""
 
 from __future__ import annotations
 
 import abc
 import errno
 import os
-from collections.abc import Iterator
-from typing import Any, NoReturn
-
-from edge_agent.sensors.base import Sensor
-from fakes import chip_bench
-
-
-class ChipBench(chip_bench.ChipBench):
-    """A bench that takes the driver's options by name, and tells transfers in words."""
-
-    def __init__(self, driver: type[Sensor], chip: Any, **options: Any) -> None:
-        super().__init__(driver, chip, driver.Options(**options))
-
-    def transfers(self) -> list[str]:
-        """Since the last call, without the address: ``write fd``, ``read 6``, ``02: read 2``."""
-        done = list(self._told())
-        self.adapter.transactions.clear()
-        return done
-
-    def _told(self) -> Iterator[str]:
-        for kind, address, register, data in self.adapter.transactions:
-            assert address == self.address
-            shown = data.hex() if isinstance(data, bytes) else str(data)
-            if register is None:
-                yield f"{kind.removeprefix('plain ')} {shown}"
-            else:
-                yield f"{register:02x}: {kind} {shown}"
+from typing import NoReturn
 
 
 def nack() -> NoReturn:
@@ -39,7 +13,17 @@ def nack() -> NoReturn:
     raise OSError(errno.EREMOTEIO, os.strerror(errno.EREMOTEIO))
 
 
-class CommandChip(abc.ABC):
+class NoRegisters:
+    """A chip that takes commands: each write and each read is a transfer of its own."""
+
+    def get(self, register: int, length: int) -> bytes:
+        raise AssertionError("the chip needs a STOP between writing and reading")
+
+    def set(self, register: int, data: bytes) -> None:
+        raise AssertionError("the chip has no registers")
+
+
+class CommandChip(NoRegisters, abc.ABC):
     """A chip without registers, that does not answer while it is busy."""
 
     #: how long it is deaf after power-on
@@ -58,12 +42,6 @@ class CommandChip(abc.ABC):
     def elapse(self, seconds: float) -> None:
         if not self.stuck:
             self.busy_s = max(self.busy_s - seconds, 0.0)
-
-    def get(self, register: int, length: int) -> bytes:
-        raise AssertionError("the chip needs a STOP between writing and reading")
-
-    def set(self, register: int, data: bytes) -> None:
-        raise AssertionError("the chip has no registers")
 
     def command(self, data: bytes) -> None:
         if self.busy_s:

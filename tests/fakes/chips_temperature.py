@@ -147,7 +147,14 @@ class FakeLm75(Thermometer):
     def takes_s(self) -> float:
         return 0.0 if self.configuration() & 1 else self.part.takes_s[self.fine()]
 
+    def is_extended(self) -> bool:
+        """A TMP102 told to give thirteen bits: bit 4 of its second byte, and the result's last."""
+        return self.part.configuration[0] == 2 and bool(self.registers[0x01] & 0x10)
+
     def finish(self) -> None:
+        if self.is_extended():
+            self.result = self.measures & 0xFFF8 | 0x0001
+            return
         below = (1 << 16 - self.part.bits[self.fine()]) - 1
         self.result = self.measures & ~below | self.below & below
 

@@ -6,11 +6,10 @@ register would be one.
 
 from __future__ import annotations
 
-import errno
-import os
+from fakes.chips import NoRegisters, nack
 
 
-class FakeBh1750:
+class FakeBh1750(NoRegisters):
     """A BH1750 as slow as its data sheet allows.
 
     - Each command is one byte with a STOP after it.
@@ -51,11 +50,12 @@ class FakeBh1750:
         return self._data.to_bytes(2, "big")
 
 
-class FakeScd4x:
+class FakeScd4x(NoRegisters):
     """An SCD4x that refuses (NACK, errno 121) what the chip refuses.
 
     - Anything within a second of power-on, and within 0.5 s of being told to stop.
-    - A read without a command before it, or sooner than 1 ms after it.
+    - A read without a command before it, or sooner than 1 ms after it; nor a command then, where
+      the one before was a setting.
     - While it measures, every command but the few that are allowed then, the start among them.
     - To read a measurement that is not there; reading takes it out.
     """
@@ -66,6 +66,8 @@ class FakeScd4x:
     def __init__(self, data: str = "01f433 6667a2 5eb93c") -> None:
         #: what each measurement gives
         self.data = bytes.fromhex(data)
+        #: how it says that a measurement waits
+        self.ready = "8006"
         #: set it, and nothing is measured
         self.stuck = False
         self.restart(ready=True)
@@ -100,7 +102,7 @@ class FakeScd4x:
         self._answer = b""
         if command == self.SET_PRESSURE:
             assert crc_by_bits(data[2:4]) == data[4], "a wrong check byte"
-            self.pressure = int.from_bytes(data[2:4], "big")
+            self.pressure, self._deaf_s = int.from_bytes(data[2:4], "big"), 0.001
         elif command in (self.START, self.LOW_POWER):
             self.measures_every(5.0 if command == self.START else 30.0)
         elif command == self.STOP:
@@ -120,7 +122,7 @@ class FakeScd4x:
         self._answer_in_s = 0.001
         if command == self.IS_READY:
             # The bits above the eleven that count are not always clear.
-            word = bytes.fromhex("8006" if self._has_data else "8000")
+            word = bytes.fromhex(self.ready if self._has_data else "8000")
             self._answer = word + bytes([crc_by_bits(word)])
         elif command == self.READ and self._has_data:
             self._answer = self.data
@@ -128,7 +130,7 @@ class FakeScd4x:
     @staticmethod
     def _refuse(refused: bool) -> None:  # it reads as a sentence
         if refused:
-            raise OSError(errno.EREMOTEIO, os.strerror(errno.EREMOTEIO))
+            nack()
 
 
 def crc_by_bits(data: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from typing import Any, Protocol
 
 #: What vectors A and B of the BME280 driver are made of; B is a chip with humidity.
@@ -38,6 +39,8 @@ class FakeAdapter:
         self.opened: list[str] = []
         self.open_now = 0
         self.slept: list[float] = []
+        #: what becomes of the answer to a plain read on its way
+        self.on_the_way: Callable[[bytes], bytes] = bytes
         self._next: list[int | None] = []
         self._always: int | None = None
 
@@ -89,15 +92,15 @@ class FakeWire:
         self._transfer("write", address, value, b"").set(value, b"")
 
     def i2c_rdwr(self, *messages: Any) -> None:
-        """Takes smbus2's own messages: flag 1 is a read, into the message's buffer."""
-        for message in messages:
-            if message.flags & 1:
-                chip = self._transfer("plain read", message.addr, None, message.len)
-                for place, byte in enumerate(chip.answer(message.len)):
-                    message.buf[place] = bytes([byte])
-            else:
-                data = bytes(message)
-                self._transfer("plain write", message.addr, None, data).command(data)
+        """Takes one of smbus2's messages: flag 1 is a read, into the message's buffer."""
+        (message,) = messages  # several would have no STOP between them
+        if message.flags & 1:
+            chip = self._transfer("plain read", message.addr, None, message.len)
+            for place, byte in enumerate(self._adapter.on_the_way(chip.answer(message.len))):
+                message.buf[place] = bytes([byte])
+        else:
+            data = bytes(message)
+            self._transfer("plain write", message.addr, None, data).command(data)
 
     def close(self) -> None:
         self._usable = False

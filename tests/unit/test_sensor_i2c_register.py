@@ -46,6 +46,7 @@ def bench(data: str, **written: Any) -> ChipBench:
         ("0003", {"scale": 0.1}, 0.3),
         ("6666", {"scale": 175 / 65535, "offset": -45}, 25.0),
         ("0000", {}, 0.0),
+        ("0003", {"scale": 1 / 9}, 0.333333333333),
     ],
 )
 def test_register_gives_the_value_its_data_sheet_means(
@@ -59,6 +60,7 @@ def test_measurement_is_one_read_and_never_a_write() -> None:
     """Nobody knows what a write would do to an unknown chip."""
     chip = bench("010203", width=24, unit="pulse")
 
+    assert chip.driver.trigger() == 0.0
     assert chip.measure() == [Measurement("", 66051.0, "pulse")]
     assert chip.transfers() == ["r 02 3"]
     assert chip.driver.channels[0].unit == "pulse"
@@ -161,5 +163,6 @@ def test_registers_of_one_chip_are_sensors_beside_each_other(
     """Two drivers on one address would disturb each other; two reads of registers do not."""
     assert problem("address: 0x48, register: 0", "address: 0x48, register: 1") == ""
     assert problem("address: 0x48, register: 0, mask: 1", "address: 0x48, register: 0") == ""
+    assert problem("address: 0x48, register: 0, mask: 0xf0, invalid: 0xf") == ""
     twice = problem("address: 0x48, register: 0", "address: 0x48, register: 0")
     assert "0x48 is already a sensor's address on this bus" in twice

@@ -48,28 +48,6 @@ def test_current_and_power_agree_with_the_chips_own_arithmetic() -> None:
         assert abs(abs(ampere) * volt - power * 0.02) <= 0.001 * volt + 0.02
 
 
-def test_current_that_flows_backwards_is_negative(bench: ChipBench) -> None:
-    """A battery that is charged; the power goes with it."""
-    bench.chip.shunt = -0x07D0
-
-    assert bench.values() == {"voltage": 11.98, "current": -10.0, "power": -119.8}
-
-
-@pytest.mark.parametrize(
-    ("average", "word", "wait_s"),
-    [(1, 0x399B, 0.001172), (8, 0x3DDB, 0.009376), (128, 0x3FFB, 0.150016)],
-)
-def test_average_is_written_and_waited_for(average: int, word: int, wait_s: float) -> None:
-    """The code of 8.6.2.1 in both fields, and two conversions for each sample."""
-    bench = ChipBench(Ina219, FakeIna219(), Ina219Options(average=average))
-
-    assert ina219.config_word(average) == word
-    assert bench.driver.trigger() == pytest.approx(wait_s)
-    assert bench.transfers()[-1] == f"w 00 {word:04x}"
-    bench.sleep(wait_s)
-    assert len(bench.driver.read()) == 3
-
-
 # ── the chip ──
 
 
@@ -86,37 +64,6 @@ def test_first_measurement_looks_who_is_there(bench: ChipBench) -> None:
         "r 01 2",
         "r 00 2",
     ]
-
-
-def test_later_measurement_is_six_transfers(bench: ChipBench) -> None:
-    """Whether it kept its settings, the flag, the start, the values, and the settings again."""
-    bench.measure()
-    bench.transfers()
-    bench.measure()
-
-    assert bench.transfers() == ["r 00 2", "r 03 2", "w 00 399b", "r 02 2", "r 01 2", "r 00 2"]
-
-
-@pytest.mark.parametrize("shunt", [32_000, -32_000, 0x7FFF, -0x8000])
-def test_shunt_beyond_its_range_is_saturated(bench: ChipBench, shunt: int) -> None:
-    """A short circuit is no current of 160 A."""
-    bench.chip.shunt = shunt
-
-    assert bench.reason() == "saturated"
-
-
-def test_voltage_beyond_its_range_is_saturated(bench: ChipBench) -> None:
-    """The register's end is no voltage."""
-    bench.chip.bus = 8000 << 3
-
-    assert bench.reason() == "saturated"
-
-
-def test_value_at_the_end_of_the_range_is_one(bench: ChipBench) -> None:
-    """One step short of saturation."""
-    bench.chip.shunt, bench.chip.bus = (31_999, 7_999 << 3)
-
-    assert bench.values()["voltage"] == pytest.approx(31.996)
 
 
 def test_another_chip_is_refused_with_a_hint() -> None:

@@ -47,28 +47,6 @@ def test_current_and_power_agree_with_the_chips_own_arithmetic() -> None:
         assert abs(abs(ampere) * volt - power * 0.025) <= 0.001 * volt + 0.025
 
 
-def test_current_that_flows_backwards_is_negative(bench: ChipBench) -> None:
-    """A battery that is charged; the power goes with it."""
-    bench.chip.shunt = -0x1F40
-
-    assert bench.values() == {"voltage": 11.98, "current": -10.0, "power": -119.8}
-
-
-@pytest.mark.parametrize(
-    ("average", "word", "wait_s"),
-    [(1, 0x4123, 0.00242), (64, 0x4723, 0.15488), (1024, 0x4F23, 2.47808)],
-)
-def test_average_is_written_and_waited_for(average: int, word: int, wait_s: float) -> None:
-    """The code of 7.1.1, and two conversions for each sample."""
-    bench = ChipBench(Ina226, FakeIna226(), Ina226Options(average=average))
-
-    assert ina226.config_word(average) == word
-    assert bench.driver.trigger() == pytest.approx(wait_s)
-    assert bench.transfers()[-1] == f"w 00 {word:04x}"
-    bench.sleep(wait_s)
-    assert len(bench.driver.read()) == 3
-
-
 # ── the chip ──
 
 
@@ -85,37 +63,6 @@ def test_first_measurement_looks_who_is_there(bench: ChipBench) -> None:
         "r 01 2",
         "r 00 2",
     ]
-
-
-def test_later_measurement_is_six_transfers(bench: ChipBench) -> None:
-    """Whether it kept its settings, the start, its end, the values, and the settings once more."""
-    bench.measure()
-    bench.transfers()
-    bench.measure()
-
-    assert bench.transfers() == ["r 00 2", "w 00 4123", "r 06 2", "r 02 2", "r 01 2", "r 00 2"]
-
-
-@pytest.mark.parametrize("shunt", [0x7FFF, -0x8000])
-def test_shunt_beyond_its_range_is_saturated(bench: ChipBench, shunt: int) -> None:
-    """A short circuit is no current of 41 A."""
-    bench.chip.shunt = shunt
-
-    assert bench.reason() == "saturated"
-
-
-def test_voltage_beyond_its_range_is_saturated(bench: ChipBench) -> None:
-    """The register's end is no voltage."""
-    bench.chip.bus = 0x7FFF
-
-    assert bench.reason() == "saturated"
-
-
-def test_value_at_the_end_of_the_range_is_one(bench: ChipBench) -> None:
-    """One step short of saturation."""
-    bench.chip.shunt, bench.chip.bus = (0x7FFE, 0x7FFE)
-
-    assert bench.values()["voltage"] == pytest.approx(40.9575)
 
 
 def test_another_chip_is_refused_before_anything_is_written(bench: ChipBench) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from edge_agent.errors import SensorError
 from edge_agent.options import Conflict, Step, Text, option
-from edge_agent.sensors.base import Channel, Surroundings
+from edge_agent.sensors.base import Channel, Surroundings, unless_all_failed
 from edge_agent.sensors.chips.common import ChipSensor
 from edge_agent.sensors.i2c import address_option, bus_option, signed_word
 from edge_agent.types import Measurement
@@ -155,22 +155,24 @@ class Ads1115(ChipSensor):
         return conversion_s(self._rate)
 
     def read(self) -> Sequence[Measurement]:
-        """The voltage of each input, in the order of `channels`.
+        """The voltage of each input, in the order of `channels`; one beyond its range is a fault.
 
         Raises:
-            SensorError: ``not_ready``, ``power_on_value``, ``wrong_chip``, ``saturated``, or a bus
-                error's reason.
+            SensorError: ``not_ready``, ``power_on_value``, ``wrong_chip``, ``saturated`` if all
+                inputs are, or a bus error's reason.
         """
         self._require_set_up()
         self._is_set_up = False
-        measured = []
-        for name, own in self._inputs.items():
-            if name != self._first:
-                self._start(name)
-                self._sleep(conversion_s(self._rate))
-            value = volts(self._fetch(name), own.gain)
-            measured.append(Measurement(name, round(value, _DIGITS), own.unit))
-        return measured
+        return unless_all_failed([self._measured(channel) for channel in self.channels])
+
+    def _measured(self, channel: Channel) -> Measurement:
+        name, gain = channel.name, self._inputs[channel.name].gain
+        if name != self._first:
+            self._start(name)
+            self._sleep(conversion_s(self._rate))
+        raw = self._fetch(name)
+        trouble = self._saturated(name, gain) if raw in _SATURATED else None
+        return self._measurement(channel, round(volts(raw, gain), _DIGITS), trouble)
 
     def _settings(self, name: str) -> int:
         return config_word(name, self._inputs[name].gain, self._rate)
@@ -181,14 +183,14 @@ class Ads1115(ChipSensor):
     def _fetch(self, name: str) -> int:
         """What one input's conversion gave."""
         self._wait_for(name)
-        raw = signed_word(self._bus.read_register(self._address, _CONVERSION, 2))
-        if raw in _SATURATED:
-            raise self._error(
-                f"{name} is beyond the {self._inputs[name].gain:g} V of its gain; check its "
-                "wiring, or choose a larger gain",
-                "saturated",
-            )
-        return raw
+        return signed_word(self._bus.read_register(self._address, _CONVERSION, 2))
+
+    def _saturated(self, name: str, gain: float) -> SensorError:
+        return self._error(
+            f"{name} is beyond the {gain:g} V of its gain; check its wiring, or choose a larger "
+            "gain",
+            "saturated",
+        )
 
     def _wait_for(self, name: str) -> None:
         """Return once the conversion that we started has ended; a few quick looks, no more."""

@@ -1,7 +1,7 @@
 """AHT20, AHT21, DHT20 and AHT10 (temperature, humidity).
 
-Sources: Aosong, data sheets AHT20 (2020-05), DHT20 (2021-05) and AHT10 (2018-09). Section numbers
-below are those of the AHT20's, "5.4" being its "Sensor Reading Process".
+Sources: Aosong, data sheets AHT20 (2020), DHT20 (version 1.0, 2021-05) and AHT10 (version 1.1).
+Sections are named here, because their numbers differ.
 
 Wiring: 3.3 V, GND, SDA, SCL; address 0x38, and 0x39 on those AHT10 boards that can be set.
 
@@ -16,30 +16,27 @@ import dataclasses
 from collections.abc import Sequence
 
 from edge_agent.options import Choice, option
-from edge_agent.sensors.base import Channel, Surroundings
-from edge_agent.sensors.chips.common import ChipSensor
+from edge_agent.sensors.base import Surroundings
+from edge_agent.sensors.chips.hygrometer import Hygrometer
 from edge_agent.sensors.i2c import address_option, bus_option
 from edge_agent.types import Measurement
 
-# 5.3 and 5.4. The 0x71 that the data sheet sends for the status is the chip's address
-# with the read bit: a plain read gives the status first.
+# "Send Command" and "Sensor Reading Process". The 0x71 that the data sheet sends for the status is
+# the chip's address with the read bit: a plain read gives the status first.
 _MEASURE = (0xAC, 0x33, 0x00)
 _BUSY, _CALIBRATED = 0x80, 0x08
 
-# Loading the calibration, 5.4, step 1, and the AHT10's 5.4.
+# Loading the calibration: "Sensor Reading Process", step 1; of an AHT10, "Send Command".
 _LOAD = {"aht20": (0xBE, 0x08, 0x00), "aht10": (0xE1, 0x08, 0x00)}
 _LOAD_S = 0.010
 
-# The longest measurement, 5.4, step 3.
+# The longest measurement: "Sensor Reading Process", step 3.
 _LONGEST_S = 0.080
 _POLL_S, _POLLS = 0.005, 3
 
 # Status, humidity and temperature of 20 bits each; then the check byte, which an AHT10 lacks.
 _LENGTH = {"aht20": 7, "aht10": 6}
 _SCALE = 1 << 20
-
-# The finest step that the data sheets promise is 0.01 degree Celsius and 0.024 percent (1, 2).
-_DIGITS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,26 +63,25 @@ class Frame:
 
     @classmethod
     def parse(cls, data: bytes) -> Frame:
-        """Six bytes, or more: they are passed over. Source: 5.4, step 4."""
+        """Six bytes, or more: they are passed over. Source: as above, step 4."""
         both = int.from_bytes(data[1:6], "big")
         return cls(data[0], both >> 20, both & _SCALE - 1)
 
 
 def celsius(raw: int) -> float:
-    """The temperature. Source: 6.2 (temperature conversion)."""
+    """The temperature. Source: "Temperature Conversion"."""
     return raw * 200 / _SCALE - 50
 
 
 def percent(raw: int) -> float:
-    """The relative humidity. Source: 6.1 (relative humidity conversion)."""
+    """The relative humidity. Source: "Relative Humidity Conversion"."""
     return raw * 100 / _SCALE
 
 
-class Aht20(ChipSensor):
+class Aht20(Hygrometer):
     """An AHT20, AHT21, DHT20 or AHT10. None of them has an identity to ask for."""
 
     Options = Aht20Options
-    channels = (Channel("temperature", "celsius"), Channel("humidity", "percent"))
 
     def __init__(self, options: Aht20Options, surroundings: Surroundings) -> None:
         super().__init__(options, surroundings)
@@ -95,7 +91,7 @@ class Aht20(ChipSensor):
         """Start one measurement, with the calibration loaded.
 
         Returns:
-            the longest time it takes, in seconds (5.4).
+            the longest time it takes, in seconds.
 
         Raises:
             SensorError: ``calibration``, or a bus error's reason.
@@ -127,11 +123,8 @@ class Aht20(ChipSensor):
                 "power_on_value",
             )
         # Humidity may be at the ends of its scale: they are 0 and 100 percent.
-        self._refuse_end_of_scale(frame.temperature, _SCALE - 1, "the temperature is")
-        return [
-            Measurement("temperature", round(celsius(frame.temperature), _DIGITS), "celsius"),
-            Measurement("humidity", round(percent(frame.humidity), _DIGITS), "percent"),
-        ]
+        self._refuse_end_of_scale(frame.temperature, _SCALE - 1, "the temperature")
+        return self._both(celsius(frame.temperature), percent(frame.humidity))
 
     def _finished(self) -> bytes:
         """The answer, once the measurement is over; a few quick looks, no more."""

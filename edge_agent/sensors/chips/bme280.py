@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from edge_agent.errors import SensorError
 from edge_agent.options import Choice, option
-from edge_agent.sensors.base import Channel, Surroundings
+from edge_agent.sensors.base import Channel, Surroundings, unless_all_failed
 from edge_agent.sensors.chips.common import ChipSensor
 from edge_agent.sensors.i2c import address_option, bus_option
 from edge_agent.types import Measurement
@@ -108,9 +108,13 @@ class Raw:
         temperature = int.from_bytes(data[3:6], "big") >> 4
         return cls(temperature, pressure, int.from_bytes(data[6:8], "big") if data[6:] else None)
 
-    def is_complete(self) -> bool:
-        """Whether every quantity was measured; False is a chip that lost power meanwhile."""
-        return _NO_VALUE not in (self.temperature, self.pressure) and self.humidity != _NO_HUMIDITY
+    def missing(self) -> set[str]:
+        """The channels that were not measured; all are, where the chip lost power meanwhile."""
+        if self.temperature == _NO_VALUE:
+            # The others cannot be compensated without it.
+            return {"temperature", "humidity", "pressure"}
+        found = {"humidity": self.humidity != _NO_HUMIDITY, "pressure": self.pressure != _NO_VALUE}
+        return {channel for channel, is_there in found.items() if not is_there}
 
 
 def fine_temperature(raw: int, calibration: Calibration) -> float:
@@ -229,25 +233,30 @@ class Bme280(ChipSensor):
     def read(self) -> Sequence[Measurement]:
         """The values of the measurement that `trigger` started, in the order of `channels`.
 
+        A humidity or pressure that was not measured is a fault of its channel alone.
+
         Raises:
-            SensorError: ``not_ready``, ``power_on_value``, or a bus error's reason.
+            SensorError: ``not_ready``, ``power_on_value`` if there is no temperature,
+                ``calibration``, or a bus error's reason.
         """
         if self._calibration is None:
             raise self._error("read before a measurement was started", "not_ready")
         self._wait_for(_MEASURING, "the measurement")
         # One block, so that all bytes are of one measurement (4.1, shadowing).
         raw = Raw.parse(self._block(_DATA, 6 if self._calibration.h is None else 8))
-        if not raw.is_complete():
-            raise self._error(
-                "power-on values instead of a measurement: it lost its power; check its supply",
-                "power_on_value",
-            )
+        lost_power = self._error(
+            "a power-on value instead of a measurement: it lost its power; check its supply",
+            "power_on_value",
+        )
+        troubles = dict.fromkeys(raw.missing(), lost_power)
         values = compensate(raw, self._calibration)
-        return [
-            Measurement(channel.name, round(values[channel.name], _DIGITS), channel.unit)
-            for channel in self.channels
-            if channel.name in values
-        ]
+        return unless_all_failed(
+            [
+                self._measurement(one, round(values[one.name], _DIGITS), troubles.get(one.name))
+                for one in self.channels
+                if one.name in values
+            ]
+        )
 
     def close(self) -> None:
         """Forget the calibration: another chip may answer next time."""

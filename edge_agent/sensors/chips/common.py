@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge_agent.errors import ChecksumError, SensorError
-from edge_agent.sensors.base import BusLike, Sensor, Surroundings
+from edge_agent.sensors.base import BusLike, Channel, Sensor, Surroundings
 from edge_agent.sensors.i2c import crc8, unsigned_word
+from edge_agent.types import Measurement
 
 
 class Placed(Protocol):
@@ -65,14 +66,30 @@ class ChipSensor(Sensor):
                 "wires, or lower dtparam=i2c_arm_baudrate"
             )
 
-    def _refuse_end_of_scale(self, raw: int, most: int, what: str) -> None:
+    def _end_of_scale(self, raw: int, most: int, what: str) -> SensorError | None:
         """The first and the last step of a converter say that it stuck, not what it measured."""
-        if raw in (0, most):
-            raise self._error(
-                f"{what} at the end of its scale (0x{raw:04x}); it is saturated or broken: dry it, "
-                "or replace the chip",
-                "saturated",
-            )
+        if raw not in (0, most):
+            return None
+        return self._error(
+            f"{what} is at the end of its scale (0x{raw:04x}); it is saturated or broken: dry it, "
+            "or replace the chip",
+            "saturated",
+        )
+
+    def _refuse_end_of_scale(self, raw: int, most: int, what: str) -> None:
+        """As `_end_of_scale`, where nothing can be measured without it."""
+        if trouble := self._end_of_scale(raw, most, what):
+            raise trouble
+
+    @staticmethod
+    def _measurement(
+        channel: Channel, value: float, trouble: SensorError | None = None
+    ) -> Measurement:
+        """What one channel says; with ``trouble``, why this one alone has nothing to say."""
+        if trouble is None:
+            return Measurement(channel.name, value, channel.unit)
+        reason, detail = trouble.reason, str(trouble)
+        return Measurement(channel.name, 0.0, channel.unit, fault=reason, detail=detail)
 
     def _word(self, register: int) -> int:
         """A register of 16 bits, high byte first."""

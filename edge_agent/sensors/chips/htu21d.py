@@ -16,8 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from edge_agent.sensors.base import Channel
-from edge_agent.sensors.chips.common import ChipSensor
+from edge_agent.sensors.chips.hygrometer import Hygrometer
 from edge_agent.sensors.i2c import address_option, bus_option
 from edge_agent.types import Measurement
 
@@ -30,7 +29,7 @@ _WRITE_USER, _READ_USER = 0xE6, 0xE7
 # humidity; bit 2 is the heater. The others are the chip's own and must be kept as they are.
 _SETTINGS, _WANTED = 0x85, 0x80
 
-# The longest measurements at this resolution, by the slowest of the family (SHT21, 3.1, table 7):
+# The longest measurements at this resolution, by the slowest of the family (SHT21, table 7):
 # 43 ms and 9 ms. A Si7021 measures the temperature again for the humidity; the bus's own second
 # try covers the millisecond that this takes longer.
 _TEMPERATURE_S, _HUMIDITY_S = 0.043, 0.009
@@ -41,9 +40,6 @@ _CRC_INIT = 0x00
 # "Conversion of signal outputs": the two low bits tell what was measured, and are no part of it.
 _STATUS = 0x0003
 _FULL_SCALE = 0xFFFC
-
-# One step is 0.02 degree Celsius or 0.12 percent.
-_DIGITS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,11 +63,12 @@ def percent(raw: int) -> float:
     return min(max(-6 + 125 * raw / 65536, 0.0), 100.0)
 
 
-class Htu21d(ChipSensor):
+class Htu21d(Hygrometer):
     """One of the family. Not all of them have an identity, so it is not asked for."""
 
     Options = Htu21dOptions
-    channels = (Channel("temperature", "celsius"), Channel("humidity", "percent"))
+    # One step is 0.02 degree Celsius or 0.12 percent.
+    _DIGITS = 2
 
     def trigger(self) -> float:
         """Start measuring the temperature, with the resolution set.
@@ -97,21 +94,18 @@ class Htu21d(ChipSensor):
                 is also what a chip says that lost its power since `trigger`.
         """
         self._require_set_up()
-        temperature = self._raw("the temperature is")
+        # The ends are far beyond what the chip measures: -47 and 129 degrees, -6 and 119 percent.
+        temperature = self._raw()
+        self._refuse_end_of_scale(temperature, _FULL_SCALE, "the temperature")
         self._command(_HUMIDITY)
         self._sleep(_HUMIDITY_S)
-        humidity = self._raw("the humidity is")
-        return [
-            Measurement("temperature", round(celsius(temperature), _DIGITS), "celsius"),
-            Measurement("humidity", round(percent(humidity), _DIGITS), "percent"),
-        ]
+        humidity = self._raw()
+        trouble = self._end_of_scale(humidity, _FULL_SCALE, "the humidity")
+        return self._both(celsius(temperature), percent(humidity), trouble)
 
-    def _raw(self, what: str) -> int:
+    def _raw(self) -> int:
         (word,) = self._checked_words(1, _CRC_INIT)
-        raw = word & ~_STATUS
-        # Both ends are far beyond what the chip measures: -47 and 129 degrees, -6 and 119 percent.
-        self._refuse_end_of_scale(raw, _FULL_SCALE, what)
-        return raw
+        return word & ~_STATUS
 
     def _user(self) -> int:
         return self._bus.read_register(self._address, _READ_USER, 1)[0]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 
 from edge_agent.options import Number, Step, option
-from edge_agent.sensors.base import Surroundings
 from edge_agent.sensors.chips.power_monitor import BUS, CONFIG, PowerMonitor
 from edge_agent.sensors.i2c import address_option, bus_option
 
@@ -84,13 +83,9 @@ class Ina219(PowerMonitor):
     _BUS_MOST = _BUS_FULL - 1
     _SHUNT_END, _BUS_END = "320 mV", "32 V"
 
-    def __init__(self, options: Ina219Options, surroundings: Surroundings) -> None:
-        super().__init__(
-            options,
-            surroundings,
-            config=config_word(options.average),
-            wait_s=measurement_s(options.average),
-        )
+    @staticmethod
+    def _order(average: int) -> tuple[int, float]:
+        return config_word(average), measurement_s(average)
 
     def _identify(self) -> None:
         """Reset the chip; it has no id, but its settings are then those of an INA219."""

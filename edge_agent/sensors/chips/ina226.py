@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 
 from edge_agent.options import Number, Step, option
-from edge_agent.sensors.base import Surroundings
 from edge_agent.sensors.chips.power_monitor import BUS, CONFIG, PowerMonitor
 from edge_agent.sensors.i2c import address_option, bus_option
 
@@ -83,13 +82,9 @@ class Ina226(PowerMonitor):
     _BUS_MOST = _MOST - 1
     _SHUNT_END, _BUS_END = "81.9 mV", "40.9 V"
 
-    def __init__(self, options: Ina226Options, surroundings: Surroundings) -> None:
-        super().__init__(
-            options,
-            surroundings,
-            config=config_word(options.average),
-            wait_s=measurement_s(options.average),
-        )
+    @staticmethod
+    def _order(average: int) -> tuple[int, float]:
+        return config_word(average), measurement_s(average)
 
     def _identify(self) -> None:
         maker, die = self._word(_MANUFACTURER), self._word(_DIE)

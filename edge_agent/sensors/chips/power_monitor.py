@@ -12,7 +12,8 @@ import abc
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from edge_agent.sensors.base import Channel, Surroundings
+from edge_agent.errors import SensorError
+from edge_agent.sensors.base import Channel, Surroundings, unless_all_failed
 from edge_agent.sensors.chips.common import ChipSensor, Placed
 from edge_agent.sensors.i2c import signed_word
 from edge_agent.types import Measurement
@@ -22,11 +23,15 @@ CONFIG, SHUNT, BUS = 0x00, 0x01, 0x02
 
 
 class PowerOptions(Placed, Protocol):
-    """A chip's place, and the shunt beside it."""
+    """A chip's place, the shunt beside it, and how long it measures."""
 
     @property
     def shunt_ohms(self) -> float:
         """Its resistance."""
+
+    @property
+    def average(self) -> int:
+        """How many samples make a measurement."""
 
 
 class PowerMonitor(ChipSensor):
@@ -47,20 +52,15 @@ class PowerMonitor(ChipSensor):
     _SHUNT_END: ClassVar[str]
     _BUS_END: ClassVar[str]
 
-    def __init__(
-        self, options: PowerOptions, surroundings: Surroundings, *, config: int, wait_s: float
-    ) -> None:
-        """Remember what starts one measurement, and the longest that it takes.
-
-        Args:
-            options: where the chip is, and its shunt.
-            surroundings: the buses.
-            config: the word of the configuration register that starts it.
-            wait_s: seconds.
-        """
+    def __init__(self, options: PowerOptions, surroundings: Surroundings) -> None:
         super().__init__(options, surroundings)
         self._shunt_ohms = options.shunt_ohms
-        self._config, self._wait_s = config, wait_s
+        self._config, self._wait_s = self._order(options.average)
+
+    @staticmethod
+    @abc.abstractmethod
+    def _order(average: int) -> tuple[int, float]:
+        """The configuration that starts a measurement, and the longest that it takes in seconds."""
 
     @abc.abstractmethod
     def _identify(self) -> None:
@@ -96,8 +96,12 @@ class PowerMonitor(ChipSensor):
     def read(self) -> Sequence[Measurement]:
         """Voltage, current and power of the measurement that `trigger` started.
 
+        A short circuit leaves the voltage, and too high a voltage the current; the power needs
+        both.
+
         Raises:
-            SensorError: ``not_ready``, ``power_on_value``, ``saturated``, or a bus error's reason.
+            SensorError: ``not_ready``, ``power_on_value``, ``saturated`` if both are, or a bus
+                error's reason.
         """
         self._require_set_up()
         steps = self._fetch()
@@ -108,25 +112,34 @@ class PowerMonitor(ChipSensor):
                 "settings changed during the measurement: it lost its power; check its supply",
                 "power_on_value",
             )
-        self._refuse_saturated(*steps)
         volt, ampere = self._convert(*steps)
-        return [
-            Measurement(channel.name, round(value, self._DIGITS), channel.unit)
-            for channel, value in zip(self.channels, (volt, ampere, volt * ampere), strict=True)
-        ]
+        too_high, too_much = self._too_high(steps[0]), self._too_much(steps[1])
+        said = zip(
+            self.channels,
+            (volt, ampere, volt * ampere),
+            (too_high, too_much, too_high or too_much),
+            strict=True,
+        )
+        return unless_all_failed(
+            [self._measurement(one, round(value, self._DIGITS), bad) for one, value, bad in said]
+        )
 
-    def _refuse_saturated(self, bus: int, shunt: int) -> None:
+    def _too_high(self, bus: int) -> SensorError | None:
+        if bus <= self._BUS_MOST:
+            return None
+        return self._error(
+            f"the voltage is beyond {self._BUS_END}; take it off at once", "saturated"
+        )
+
+    def _too_much(self, shunt: int) -> SensorError | None:
         least, most = self._SHUNT_RANGE
-        if not least <= shunt <= most:
-            raise self._error(
-                f"the shunt's voltage is beyond {self._SHUNT_END}; check the load, or use a "
-                "smaller shunt",
-                "saturated",
-            )
-        if bus > self._BUS_MOST:
-            raise self._error(
-                f"the voltage is beyond {self._BUS_END}; take it off at once", "saturated"
-            )
+        if least <= shunt <= most:
+            return None
+        return self._error(
+            f"the shunt's voltage is beyond {self._SHUNT_END}; check the load, or use a smaller "
+            "shunt",
+            "saturated",
+        )
 
     def _shunt(self) -> int:
         """Steps of the shunt's voltage; negative where the current flows backwards."""

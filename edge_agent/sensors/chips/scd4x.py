@@ -20,11 +20,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from edge_agent.errors import ChecksumError, SensorError
+from edge_agent.errors import SensorError
 from edge_agent.options import Number, option
 from edge_agent.sensors.base import Channel, Surroundings
 from edge_agent.sensors.chips.common import ChipSensor
-from edge_agent.sensors.i2c import address_option, bus_option, crc8, unsigned_word
+from edge_agent.sensors.chips.hygrometer import celsius
+from edge_agent.sensors.i2c import address_option, bus_option, crc8
 from edge_agent.types import Measurement
 
 # Commands, table 9.
@@ -55,25 +56,6 @@ class Scd4xOptions:
         "is corrected by: 1013 at the sea, 899 at 1000 m, 795 at 2000 m. Absent: what the chip "
         "has in its memory.",
     )
-
-
-def words(data: bytes) -> list[int]:
-    """The words of an answer, each followed by its check byte.
-
-    Raises:
-        ValueError: a check byte does not fit.
-
-    Source: 3.11, checksum calculation.
-    """
-    triples = [data[place : place + 3] for place in range(0, len(data), 3)]
-    if any(crc8(triple[:2]) != triple[2] for triple in triples):
-        raise ValueError(data.hex(" "))
-    return [unsigned_word(triple) for triple in triples]
-
-
-def celsius(raw: int) -> float:
-    """The temperature, 3.5.2."""
-    return -45 + 175 * raw / 65535
 
 
 def percent(raw: int) -> float:
@@ -115,11 +97,12 @@ class Scd4x(ChipSensor):
         return left_s
 
     def read(self) -> Sequence[Measurement]:
-        """The latest value, which is taken out of the chip by reading it.
+        """The latest values, which are taken out of the chip by reading them.
+
+        Impossible carbon dioxide is a fault of its channel alone.
 
         Raises:
-            SensorError: ``not_ready``, ``crc``, ``power_on_value``, ``saturated``, or a bus
-                error's reason.
+            SensorError: ``not_ready``, ``crc``, or a bus error's reason.
         """
         if self._due is None:
             raise self._error("read before it was told to measure", "not_ready")
@@ -127,13 +110,13 @@ class Scd4x(ChipSensor):
             # It may measure at another pace; stopped, it is started anew in 0.5 s (3.5.3).
             self._write(_STOP)
             raise self._error("no value within a period; it is started anew", "not_ready")
-        co2, temperature, humidity = self._ask(_READ, 9)
+        co2, temperature, humidity = self._ask(_READ, 3)
         self._due = self._monotonic() + _PERIOD_S
-        self._refuse_impossible(co2)
         values = (co2, celsius(temperature), percent(humidity))
+        troubles = (self._impossible(co2), None, None)
         return [
-            Measurement(channel.name, round(value, _DIGITS), channel.unit)
-            for channel, value in zip(self.channels, values, strict=True)
+            self._measurement(channel, round(value, _DIGITS), trouble)
+            for channel, value, trouble in zip(self.channels, values, troubles, strict=True)
         ]
 
     def close(self) -> None:
@@ -158,28 +141,24 @@ class Scd4x(ChipSensor):
                 raise
 
     def _is_ready(self) -> bool:
-        return bool(self._ask(_IS_READY, 3)[0] & _WAITING)
+        return bool(self._ask(_IS_READY, 1)[0] & _WAITING)
 
-    def _ask(self, command: int, length: int) -> list[int]:
+    def _ask(self, command: int, count: int) -> list[int]:
         """The words that a command is answered with; the chip needs a STOP and a moment."""
         self._write(command)
         self._sleep(_EXECUTION_S)
-        try:
-            return words(self._bus.read(self._address, length))
-        except ValueError as error:
-            raise ChecksumError(
-                f"{self._place()}: the answer to 0x{command:04x} is damaged ({error}); check for "
-                "long or loose wires, and `type`"
-            ) from error
+        return self._checked_words(count)
 
     def _write(self, command: int, argument: bytes = b"") -> None:
         self._bus.write(self._address, command.to_bytes(2, "big") + argument)
 
-    def _refuse_impossible(self, co2: int) -> None:
+    def _impossible(self, co2: int) -> SensorError | None:
+        """Why this is no carbon dioxide of any air; the chip's thermometer may be well."""
         if co2 == 0:
-            raise self._error(
+            return self._error(
                 "0 ppm of carbon dioxide, which is no measurement; check its supply",
                 "power_on_value",
             )
         if co2 >= _MOST_PPM:
-            raise self._error(f"beyond the {_MOST_PPM} ppm it can measure", "saturated")
+            return self._error(f"beyond the {_MOST_PPM} ppm it can measure", "saturated")
+        return None

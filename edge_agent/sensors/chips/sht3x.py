@@ -5,8 +5,7 @@ Source: Sensirion, data sheet SHT3x-DIS, version 5. Section numbers below are it
 Wiring: 3.3 V, GND, SDA, SCL; address 0x44 with ADDR at GND, 0x45 with ADDR at 3.3 V.
 
 Each measurement is ordered singly and without clock stretching (4.3), which a Pi's bus cannot be
-trusted with. The order holds every setting, so a chip that lost its power measures rightly again
-with the next one. A chip that is measuring does not answer: writing and reading are two transfers.
+trusted with; see `hygrometer`.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from edge_agent.options import Choice, option
-from edge_agent.sensors.base import Channel, Surroundings
-from edge_agent.sensors.chips.common import ChipSensor
+from edge_agent.sensors.base import Surroundings
+from edge_agent.sensors.chips.hygrometer import FULL_SCALE, SingleShot, celsius
 from edge_agent.sensors.i2c import address_option, bus_option
 from edge_agent.types import Measurement
 
@@ -28,15 +27,10 @@ _BREAK_S, _RESET_S = 0.001, 0.0015
 # Single shot without clock stretching, by repeatability (4.3, table 9), and the longest that it
 # takes at the lowest supply voltage (2.2).
 _ORDERS = {
-    "low": ((0x24, 0x16), 0.0045),
-    "medium": ((0x24, 0x0B), 0.0065),
-    "high": ((0x24, 0x00), 0.0155),
+    "low": (b"\x24\x16", 0.0045),
+    "medium": (b"\x24\x0b", 0.0065),
+    "high": (b"\x24\x00", 0.0155),
 }
-
-_FULL_SCALE = 0xFFFF
-
-# One step of the converter is 0.0027 degree Celsius or 0.0015 percent.
-_DIGITS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,55 +46,19 @@ class Sht3xOptions:
     )
 
 
-def celsius(raw: int) -> float:
-    """The temperature. Source: 4.13 (conversion of signal output)."""
-    return -45 + 175 * raw / _FULL_SCALE
-
-
 def percent(raw: int) -> float:
     """The relative humidity. Source: 4.13 (conversion of signal output)."""
-    return 100 * raw / _FULL_SCALE
+    return 100 * raw / FULL_SCALE
 
 
-class Sht3x(ChipSensor):
+class Sht3x(SingleShot):
     """An SHT30, SHT31 or SHT35; they differ in accuracy only."""
 
     Options = Sht3xOptions
-    channels = (Channel("temperature", "celsius"), Channel("humidity", "percent"))
 
     def __init__(self, options: Sht3xOptions, surroundings: Surroundings) -> None:
         super().__init__(options, surroundings)
         self._order, self._longest_s = _ORDERS[options.repeatability]
-
-    def trigger(self) -> float:
-        """Order one measurement.
-
-        Returns:
-            the longest time it takes, in seconds (2.2).
-
-        Raises:
-            BusError: the chip does not answer.
-        """
-        if not self._is_set_up:
-            self._set_up()
-        self._command(*self._order)
-        return self._longest_s
-
-    def read(self) -> Sequence[Measurement]:
-        """Temperature and humidity of the measurement that `trigger` ordered.
-
-        Raises:
-            SensorError: ``not_ready``, ``crc``, ``saturated``, or a bus error's reason; ``nack``
-                is also what a chip says that lost its power since `trigger`.
-        """
-        self._require_set_up()
-        temperature, humidity = self._checked_words(2)
-        # Humidity may be at the ends of its scale: they are 0 and 100 percent.
-        self._refuse_end_of_scale(temperature, _FULL_SCALE, "the temperature is")
-        return [
-            Measurement("temperature", round(celsius(temperature), _DIGITS), "celsius"),
-            Measurement("humidity", round(percent(humidity), _DIGITS), "percent"),
-        ]
 
     def _set_up(self) -> None:
         """Out of periodic mode, heater off: whoever used the chip before may have left both."""
@@ -108,4 +66,7 @@ class Sht3x(ChipSensor):
         self._sleep(_BREAK_S)
         self._command(*_RESET)
         self._sleep(_RESET_S)
-        self._is_set_up = True
+
+    def _converted(self, temperature: int, humidity: int) -> Sequence[Measurement]:
+        # Humidity may be at the ends of its scale: they are 0 and 100 percent.
+        return self._both(celsius(temperature), percent(humidity))

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from edge_agent.errors import SensorError
 from edge_agent.options import Conflict, Text, Whole, option
-from edge_agent.sensors.base import Channel, Surroundings
+from edge_agent.sensors.base import Channel, Surroundings, unless_all_failed
 from edge_agent.sensors.kernel.sysfs import Files, KernelSensor, parent_name, several
 from edge_agent.types import Measurement
 
@@ -260,9 +260,7 @@ class DeviceSensor(KernelSensor):
         if not measured:
             what = f"has every channel switched off; write 1 to {device.path}/*_enable"
             raise self._error(device, what, "disabled")
-        if all(one.fault for one in measured):
-            raise SensorError(measured[0].detail, reason=measured[0].fault)
-        return measured
+        return unless_all_failed(measured)
 
     def _error(self, device: Device, what: str, reason: str) -> SensorError:
         return SensorError(f"{self.noun} device '{device}' {what}", reason=reason)
