@@ -42,7 +42,8 @@ def test_upgrade_and_downgrade_under_load_lose_nothing_and_send_nothing_twice(
     bare.machine.put("/srv/fill.py", _FILL, 0o644)
     bare.run("setpriv --reuid=pyvorin --regid=pyvorin --clear-groups python3 /srv/fill.py")
     bare.receiver()
-    bare.configure(UPLOAD.replace("interval: 1s", "interval: 1s\n  batch_size: 20") + SENSORS)
+    # One by one, so that most are still there when the next version comes.
+    bare.configure(UPLOAD.replace("interval: 1s", "interval: 1s\n  batch_size: 1") + SENSORS)
     bare.run("systemctl start pyvorin-agent")
     bare.machine.until(lambda: len(bare.received()) > 500, "the first of them at the receiver")
 
