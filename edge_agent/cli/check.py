@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge_agent.cli.common import add_config_option
+from edge_agent.cli.environment import environment_of
 from edge_agent.config.loader import load
 from edge_agent.config.model import Config
 from edge_agent.errors import ConfigError
@@ -27,7 +26,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def check(args: argparse.Namespace) -> int:
     """Print every problem, or one line that says there is none; 0, or 1 with problems."""
     try:
-        loaded = load(Path(args.config), os.environ)
+        loaded = load(args.config, environment_of(args.config))
     except ConfigError as error:
         out = sys.stderr if args.quiet else sys.stdout
         out.writelines(f"{problem}\n" for problem in error.problems)

@@ -12,12 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edge_agent.cli.environment import CONFIG_FILE, environment_of
 from edge_agent.config.loader import load
 from edge_agent.config.model import Config
 from edge_agent.errors import ConfigError
-
-#: Where the service's configuration is.
-CONFIG_FILE = Path("/etc/pyvorin/agent.yaml")
 
 
 def add_config_option(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +61,7 @@ def last_good_path(path: Path, environ: Mapping[str, str]) -> Path | None:
     return Path(directory) / "last_good.yaml" if directory else None
 
 
-def load_to_look(path: Path, environ: Mapping[str, str]) -> Config:
+def load_to_look(path: Path) -> Config:
     """The configuration, for a command that looks at what the service does with it.
 
     A file that is bad just now leaves the service running on the last good one, and that is when a
@@ -72,6 +70,7 @@ def load_to_look(path: Path, environ: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: the file's problems; there is no last good one either.
     """
+    environ = environment_of(path)
     try:
         return load(path, environ).config
     except ConfigError as error:

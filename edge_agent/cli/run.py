@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge_agent.cli.common import add_config_option, last_good_path
+from edge_agent.cli.environment import environment_of
 from edge_agent.clock import SystemClock
 from edge_agent.config import last_good
 from edge_agent.config.loader import Loaded, load
@@ -76,7 +77,6 @@ class _Keeper:
 
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
         self._path = path
-        self._environ = environ
         self._copy = last_good_path(path, environ)
         #: why the file itself could not be used at the start
         self.problems: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class _Keeper:
         Raises:
             ConfigError: with every problem.
         """
-        loaded = load(self._path, self._environ)
+        loaded = load(self._path, environment_of(self._path))
         self._keep(loaded)
         return loaded.config
 
@@ -103,7 +103,7 @@ class _Keeper:
             if self._copy is None or not self._copy.exists():
                 raise
             self.problems = exc.problems
-        return load(self._copy, self._environ).config, "last_good"
+        return load(self._copy, environment_of(self._path)).config, "last_good"
 
     def _keep(self, loaded: Loaded) -> None:
         if self._copy is None:

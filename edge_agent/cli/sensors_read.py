@@ -59,7 +59,7 @@ def read(args: argparse.Namespace) -> int:
         ConfigError: the configuration cannot be used, or has no sensor of such a name.
         StoreError: how far a meter had counted cannot be read.
     """
-    config = load_to_look(args.config, os.environ)
+    config = load_to_look(args.config)
     sensors = chosen(config.sensors, args.names)
     queue_path = Path(config.queue.path)
     status = running_agent(runtime_directory(queue_path, os.environ) / "status.json")

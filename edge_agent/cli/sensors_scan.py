@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.cli.common import add_config_option, add_json_options, become_owner
+from edge_agent.cli.environment import environment_of
 from edge_agent.cli.sensors_paste import yaml
 from edge_agent.cli.sensors_schemas import SCAN
 from edge_agent.cli.status import running_agent
@@ -81,7 +82,7 @@ def _known(path: Path, *, searches: bool) -> tuple[Config, bool]:
     """The configuration as far as there is one, and whether an agent runs by it."""
     config, trouble = Config(), None
     try:
-        config = load(path, os.environ).config
+        config = load(path, environment_of(path)).config
     except ConfigError as error:
         # Whoever scans may be writing the first configuration, or mending one.
         trouble = error

@@ -37,7 +37,7 @@ def status(args: argparse.Namespace) -> int:
         ConfigError: the configuration cannot be read, so nobody knows where the queue is.
         StoreError: there is no queue file yet, or it cannot be read.
     """
-    path = Path(load_to_look(args.config, os.environ).queue.path)
+    path = Path(load_to_look(args.config).queue.path)
     if not path.exists():
         raise StoreError(f"{path} does not exist yet; start the agent first")
     directory = runtime_directory(path, os.environ)
