@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -24,7 +23,6 @@ from pathlib import Path
 from typing import Any, Self
 
 SUITES = ("bookworm", "trixie")
-MIRROR = "http://deb.debian.org/debian"
 #: Reaching it is a failure, not a measurement.
 PATIENCE_S = 120.0
 #: What a small server has, and what tests in it use.
@@ -72,13 +70,22 @@ def base(suite: str, directory: Path) -> Path:
                 *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={_INCLUDED}"),
                 *("--skip=cleanup/apt/lists", "--skip=cleanup/apt/cache"),
                 *(f"--customize-hook=chroot \"$1\" sh -c '{fetch}' >&2", suite, str(fresh)),
-                MIRROR,
+                _mirror(),
             ],
             check=True,
             stdout=sys.stderr,
         )
         fresh.rename(root)
     return root
+
+
+def _mirror() -> str:
+    """The archive that this machine's apt is set up with."""
+    targets = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(SUITE)"]
+    said = subprocess.run(targets, capture_output=True, text=True, check=True).stdout
+    found = [line.split() for line in said.splitlines()]
+    archives = [uri for uri, *of in found if of and of[0] == "Debian" and "security" not in uri]
+    return archives[0] if archives else "http://deb.debian.org/debian"
 
 
 class Machine:
@@ -221,8 +228,3 @@ class Machine:
                 self._nspawn.send_signal(signal.SIGKILL)
                 self._nspawn.wait()
         self._console.close()
-
-
-def quoted(*words: object) -> str:
-    """Words for a shell."""
-    return shlex.join(map(str, words))
