@@ -14,6 +14,7 @@ CONFIG = "/etc/pyvorin/agent.yaml"
 STATE = "/var/lib/pyvorin"
 RECEIVER = "http://127.0.0.1:8089/v1/ingest"
 _DEB = "/root/pyvorin-agent.deb"
+_INSTALLED = "\"$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' pyvorin-agent 2>/dev/null)\""
 _DROP_IN = "/etc/systemd/system/pyvorin-agent.service.d/test.conf"
 _RECEIVED = "/root/received.db"
 
@@ -84,15 +85,15 @@ class Installed:
 
     def start_over(self) -> None:
         """Installed, with the shipped configuration, an empty queue and an empty journal."""
-        if "install ok installed" not in self.run(
-            "dpkg-query -W -f '${Status}' pyvorin-agent", status=None
-        ):
+        is_there = f'test {_INSTALLED} = "ii $(dpkg-deb -f {_DEB} Version)"'
+        if "no" in self.run(f"{is_there} || echo no"):
             self.install()
         self.run("systemctl stop pyvorin-agent receiver", status=None)
         self._forget()
         self.run(f"find {STATE} /run/pyvorin -mindepth 1 -delete", status=None)
         # The conffile as it is in the package, with the owner that dpkg keeps.
         self.run(f"dpkg-deb --fsys-tarfile {_DEB} | tar -xO .{CONFIG} >{CONFIG}")
+        self.run(f"chown root:pyvorin {CONFIG} && chmod 0640 {CONFIG}")
         self.run("systemctl daemon-reload; systemctl reset-failed")
         self.run("journalctl --rotate -q; journalctl --vacuum-time=1s -q", status=None)
         self.run("systemctl start pyvorin-agent")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from fakes.installed import CONFIG, SENSORS, STATE, Installed
 
@@ -51,11 +52,11 @@ def test_package_places_have_the_modes_and_owners_they_should(agent: Installed) 
     assert agent.run(f"stat -c '%n %a %U:%G' {names}") == PLACES.lstrip()
 
 
-def test_package_service_is_sandboxed(agent: Installed) -> None:
+def test_package_service_is_sandboxed(agent: Installed, tell: Callable[[str], None]) -> None:
     """systemd's own judgement of it, and its opinion of the unit's syntax."""
     said = agent.run("systemd-analyze security --no-pager pyvorin-agent.service")
     exposure = float(re.findall(r"exposure level for \S+: ([0-9.]+)", said)[0])
-    print(said)
+    tell(said.splitlines()[-1].strip("→ "))
     assert exposure <= MOST_EXPOSED
     unit = agent.run("systemctl show -p FragmentPath --value pyvorin-agent").strip()
     assert agent.run(f"systemd-analyze verify {unit} 2>&1") == ""

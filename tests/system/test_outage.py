@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fakes.installed import SENSORS, UPLOAD, Installed
 
 
-def test_outage_and_return_lose_nothing_and_send_nothing_twice(agent: Installed) -> None:
+def test_outage_and_return_lose_nothing_and_send_nothing_twice(
+    agent: Installed, tell: Callable[[str], None]
+) -> None:
     """The server goes away while readings go on, and comes back."""
     agent.receiver()
     agent.configure(UPLOAD + SENSORS)
@@ -19,6 +23,7 @@ def test_outage_and_return_lose_nothing_and_send_nothing_twice(agent: Installed)
     agent.receiver()
     agent.wait_for("link_up")
     _close(agent)
+    tell(f"journalctl -u pyvorin-agent\n{agent.machine.journal('')}")
 
 
 def test_outage_ended_by_kill_during_an_upload_delivers_everything_once(agent: Installed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from fakes.installed import SENSORS, STATE, UPLOAD, Installed
@@ -32,7 +33,7 @@ with CloudSyncQueue("{STATE}/sync_queue.db") as queue:
 
 
 def test_upgrade_and_downgrade_under_load_lose_nothing_and_send_nothing_twice(
-    bare: Installed,
+    bare: Installed, tell: Callable[[str], None]
 ) -> None:
     """10,000 rows of the former version are delivered by this one, and its own by the former."""
     bare.machine.take(Path(os.environ["PYVORIN_FORMER_DEB"]), _FORMER)
@@ -62,7 +63,7 @@ def test_upgrade_and_downgrade_under_load_lose_nothing_and_send_nothing_twice(
     received, ledger = bare.received(), bare.status()["ledger"]
     assert len(received) == len(set(received)) == ledger["delivered"]
     assert ledger["delivered"] + ledger["queued"] == ledger["enqueued"]
-    print(f"from {former} to {ours} and back: {len(received)} readings, none twice")
+    tell(f"from {former} to {ours} and back: {len(received)} readings, none twice")
 
 
 def test_upgrade_asks_nothing_and_keeps_what_the_user_wrote(bare: Installed) -> None:
