@@ -211,3 +211,15 @@ def test_driver_options_do_not_clash_with_what_all_sensors_have(name: str):
     """They stand side by side in one mapping."""
     common: set[Any] = {option.key for option in options_of(SensorCommon)}
     assert common.isdisjoint(option.key for option in options_of(registry.find(name).Options))
+
+
+def test_contract_with_every_key_passes_checker_and_schema(
+    validator: Draft202012Validator,
+) -> None:
+    """The configuration that users were promised: each of its keys is known."""
+    file = Path(__file__).parents[1] / "testcases" / "contract" / "agent.yaml"
+    config = load(file, {}).config
+    assert [sensor.name for sensor in config.sensors] == [
+        *("temp.cold_chain", "door", "water", "soil", "battery", "fridge", "cpu")
+    ]
+    validator.validate(document.read(file).data)
