@@ -17,12 +17,17 @@ from edge_agent.config.loader import Loaded, load
 from edge_agent.config.model import Config
 from edge_agent.daemon import journal
 from edge_agent.daemon.assembly import open_queue
+from edge_agent.daemon.service import ServiceManager
 from edge_agent.daemon.supervisor import Supervisor
 from edge_agent.errors import ConfigError, UploaderError
 from edge_agent.events import event
 
 #: sysexits(3), EX_CONFIG: systemd does not restart on it (``RestartPreventExitStatus=78``).
 UNUSABLE_CONFIGURATION = 78
+
+#: How long the start may take: opening a file of 64 MB on the slowest card and looking it over, and
+#: another one if that is damaged. The rest of a salvage is done beside the work.
+_START_S = 300.0
 
 _log = logging.getLogger("edge_agent")
 
@@ -66,9 +71,13 @@ def run(args: argparse.Namespace) -> int:
 def _supervise(config: Config, source: str, keeper: _Keeper) -> int:
     for problem in keeper.problems:
         _log.warning(event("config_last_good", problem=problem))
+    service = ServiceManager(os.environ)
+    service.starting(_START_S)
     clock = SystemClock()
     queue = open_queue(config, clock)
-    agent = Supervisor(config, queue, clock, os.environ, load=keeper.load, source=source)
+    agent = Supervisor(
+        config, queue, clock, os.environ, service=service, load=keeper.load, source=source
+    )
     return agent.run()
 
 

@@ -23,6 +23,15 @@ class ServiceManager:
         self.watchdog_s = _watchdog_s(environ)
         self._status = ""
 
+    def starting(self, within_s: float) -> None:
+        """The start may take this long: a damaged file on a slow card is looked over first.
+
+        Source:
+            sd_notify(3), EXTEND_TIMEOUT_USEC: READY must come within that time, counted from here,
+            where the unit's own time to start would be over before.
+        """
+        self._tell(f"EXTEND_TIMEOUT_USEC={within_s * 1e6:.0f}")
+
     def ready(self) -> None:
         """The agent is up: the queue is open and the threads run."""
         self._tell("READY=1")

@@ -44,6 +44,7 @@ class Supervisor:
         clock: Clock,
         environ: Mapping[str, str],
         *,
+        service: ServiceManager,
         load: Callable[[], Config],
         source: str,
     ) -> None:
@@ -54,6 +55,7 @@ class Supervisor:
             queue: opened; `run` closes it.
             clock: the machine's.
             environ: the environment.
+            service: who has started the agent, and watches it.
             load: loads the configuration anew; raises `ConfigError`.
             source: which file it is from: ``current`` or ``last_good``.
 
@@ -66,7 +68,7 @@ class Supervisor:
         self._load = load
         self._source = source
         self._status_file = assembly.runtime_directory(queue.path, environ) / "status.json"
-        self._service = ServiceManager(environ)
+        self._service = service
         self._run = Run(queue, clock)
         self._events: queues.SimpleQueue[int] = queues.SimpleQueue()
         self._stuck = False

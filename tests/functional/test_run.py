@@ -215,6 +215,7 @@ def test_service_manager_hears_ready_status_watchdog_and_stopping(
         while "STOPPING=1" not in heard:
             heard.append(listener.recv(4096).decode())
         ending.join()
+    assert heard[0] == "EXTEND_TIMEOUT_USEC=300000000"
     assert "READY=1" in heard
     assert any(text.startswith("STATUS=depth ") for text in heard)
     assert all("\n" not in text for text in heard)

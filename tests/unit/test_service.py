@@ -44,11 +44,14 @@ def test_service_manager_sends_each_message_in_a_datagram_of_its_own(
     service: ServiceManager, systemd: socket.socket
 ) -> None:
     """A status that is refused must not take READY with it."""
+    service.starting(300.0)
     service.status("depth 0")
     service.ready()
     service.alive()
     service.stopping()
-    assert _heard(systemd) == [b"STATUS=depth 0", b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
+    started, *others = _heard(systemd)
+    assert started == b"EXTEND_TIMEOUT_USEC=300000000"
+    assert others == [b"STATUS=depth 0", b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
 
 
 def test_service_manager_status_is_ascii_on_one_line_and_sent_when_it_changes(

@@ -13,6 +13,7 @@ from fakes.clock import FakeClock
 
 from edge_agent.config import model
 from edge_agent.daemon import assembly
+from edge_agent.daemon.service import ServiceManager
 from edge_agent.daemon.supervisor import Supervisor
 from edge_agent.errors import ConfigError
 
@@ -39,7 +40,13 @@ class Stage:
     def run(self, *events: int, load: Load, runtime: Path | None = None) -> None:
         environ = {"RUNTIME_DIRECTORY": str(runtime or self.path)}
         agent = Supervisor(
-            self.config, self.queue, self.clock, environ, load=load, source="last_good"
+            self.config,
+            self.queue,
+            self.clock,
+            environ,
+            service=ServiceManager(environ),
+            load=load,
+            source="last_good",
         )
         for number in (*events, signal.SIGTERM):
             agent._events.put(number)
@@ -110,7 +117,15 @@ def test_supervisor_without_a_place_for_the_status_file_reports_to_the_journal(
 
 def test_supervisor_changes_of_state_bring_one_look_however_many_they_are(stage: Stage) -> None:
     """A flapping sensor must not fill the line of events."""
-    agent = Supervisor(stage.config, stage.queue, stage.clock, {}, load=_unread, source="current")
+    agent = Supervisor(
+        stage.config,
+        stage.queue,
+        stage.clock,
+        {},
+        service=ServiceManager({}),
+        load=_unread,
+        source="current",
+    )
     for number in range(20):
         agent._say(logging.INFO, f"flapping n={number}")
     assert agent._events.qsize() == 1
