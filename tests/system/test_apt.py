@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from fakes.installed import CONFIG, SENSORS, STATE, Installed
 
-#: design/5
+ROOT = Path(__file__).parents[2]
+#: What systemd may call the service's exposure at the most.
 MOST_EXPOSED = 1.5
-#: design/2: path, mode, owner and group
+#: Path, mode, owner and group.
 PLACES = f"""
 /etc/pyvorin 755 root:root
 /etc/pyvorin/agent.d 755 root:root
@@ -96,6 +98,12 @@ def test_package_commands_work_from_where_it_is_installed(agent: Installed) -> N
     assert "fridge_and_door.yaml" in agent.run("ls /usr/share/doc/pyvorin-agent/examples")
     agent.run("python3 -m edge_agent --version")
     agent.run("test -s /usr/share/man/man1/pyvorin-agent.1.gz")
+
+
+def test_package_passes_its_own_autopkgtest(agent: Installed) -> None:
+    """What Debian's machines would run of it."""
+    agent.machine.take(ROOT / "debian/tests/smoke", "/root/smoke")
+    print(agent.run("sh /root/smoke"))
 
 
 def _traces(agent: Installed) -> list[str]:
