@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ settings.register_profile(
 settings.register_profile("long", max_examples=2_000, stateful_step_count=50, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-KINDS = ("unit", "contract", "functional", "system")
+KINDS = ("unit", "contract", "functional", "system", "hardware")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,6 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def httpserver_listen_address() -> tuple[str, int]:
     """By number: a minimal system knows no name ``localhost``."""
     return "127.0.0.1", 0
+
+
+@pytest.fixture
+def tell(
+    capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> Callable[[str], None]:
+    """Says what was measured, also where the test passes."""
+
+    def say(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{request.node.name}: {text}\n")
+
+    return say
 
 
 @pytest.fixture

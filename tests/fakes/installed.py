@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from fakes.machine import Machine
+from fakes.reached import Reached
 
 CONFIG = "/etc/pyvorin/agent.yaml"
 STATE = "/var/lib/pyvorin"
@@ -61,7 +61,7 @@ print(json.dumps(db.execute("SELECT queue_id, id FROM items ORDER BY arrival").f
 class Installed:
     """What a user does with the package, and what a test looks at."""
 
-    def __init__(self, machine: Machine, package: Path) -> None:
+    def __init__(self, machine: Reached, package: Path) -> None:
         self.machine = machine
         self.run = machine.run
         machine.take(package, _DEB)

@@ -18,13 +18,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
+
+from fakes.reached import PATIENCE_S, Failed, Reached, judged
 
 SUITES = ("bookworm", "trixie")
-#: Reaching it is a failure, not a measurement.
-PATIENCE_S = 120.0
 #: What a small server has, and what tests in it use.
 _INCLUDED = "systemd,systemd-sysv,dbus,procps,ca-certificates,iproute2,util-linux"
 #: What apt must find when it installs the package, with what these recommend, and what the test
@@ -52,10 +51,6 @@ exec systemd-nspawn --quiet --directory="$1" --machine="$2" --register=no --keep
 """
 
 
-class Failed(AssertionError):
-    """A command in the machine did not do what it should."""
-
-
 def base(suite: str, directory: Path) -> Path:
     """A root of this Debian release; made once, and kept in ``directory`` for later runs."""
     fetches = ("true", _DEPENDENCIES), ("false", _TOOLS)
@@ -70,7 +65,7 @@ def base(suite: str, directory: Path) -> Path:
                 *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={_INCLUDED}"),
                 *("--skip=cleanup/apt/lists", "--skip=cleanup/apt/cache"),
                 *(f"--customize-hook=chroot \"$1\" sh -c '{fetch}' >&2", suite, str(fresh)),
-                _mirror(),
+                mirror(),
             ],
             check=True,
             stdout=sys.stderr,
@@ -79,7 +74,7 @@ def base(suite: str, directory: Path) -> Path:
     return root
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """The archive that this machine's apt is set up with."""
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(SUITE)"]
     said = subprocess.run(targets, capture_output=True, text=True, check=True).stdout
@@ -88,7 +83,7 @@ def _mirror() -> str:
     return archives[0] if archives else "http://deb.debian.org/debian"
 
 
-class Machine:
+class Machine(Reached):
     """One booted root, gone at the end."""
 
     def __init__(self, suite: str, base: Path, directory: Path) -> None:
@@ -116,13 +111,6 @@ class Machine:
         subprocess.run(["rm", "-rf", "--one-file-system", self.root], check=True)
 
     def run(self, command: str, *, status: int | None = 0, timeout_s: float = PATIENCE_S) -> str:
-        """What a shell's command says, both streams.
-
-        Args:
-            command: for ``sh -c``, as root.
-            status: the exit status it must have; None: any.
-            timeout_s: how long it may take.
-        """
         done = subprocess.run(
             [*self._inside, "sh", "-c", command],
             stdout=subprocess.PIPE,
@@ -133,12 +121,9 @@ class Machine:
             timeout=timeout_s,
             stdin=subprocess.DEVNULL,
         )
-        if status is not None and done.returncode != status:
-            raise Failed(f"{command!r} exits with {done.returncode}:\n{done.stdout}")
-        return done.stdout
+        return judged(command, done.returncode, done.stdout, status)
 
     def put(self, path: str, text: str, mode: int | None = None) -> None:
-        """Write a file; one that is there keeps its owner and mode unless told."""
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
@@ -146,7 +131,6 @@ class Machine:
             file.chmod(mode)
 
     def take(self, source: Path, path: str) -> None:
-        """Copy a file or a folder in."""
         target = self.root / path.lstrip("/")
         if source.is_dir():
             shutil.copytree(source, target, symlinks=True)
@@ -154,27 +138,7 @@ class Machine:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
 
-    def until(self, condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-        """What ``condition`` returns as soon as it is true."""
-        deadline = time.monotonic() + patience_s
-        while not (value := condition()):
-            if time.monotonic() > deadline:
-                raise Failed(f"still waiting for {what}; the journal's end:\n{self.journal()}")
-            time.sleep(0.1)
-        return value
-
-    def journal(self, options: str = "-n 40") -> str:
-        """What a user sees of the agent."""
-        return self.run(f"journalctl --no-pager -u pyvorin-agent {options}")
-
-    def show(self, *names: str, unit: str = "pyvorin-agent") -> tuple[str, ...]:
-        """Properties of a unit."""
-        said = self.run(f"systemctl show {unit} {' '.join(f'-p {name}' for name in names)}")
-        found = dict(line.split("=", 1) for line in said.splitlines())
-        return tuple(found.get(name, "") for name in names)
-
     def reboot(self) -> None:
-        """Off in order, and on again."""
         self._stop()
         self._boot()
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,6 @@ from fakes.machine import SUITES, Machine, base
 ROOT = Path(__file__).parents[2]
 #: Kept between runs: making a root takes longer than all that is done with it.
 ROOTS = ROOT / "build" / "roots"
-
-
-@pytest.fixture
-def tell(
-    capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
-) -> Callable[[str], None]:
-    """Says what was measured, also where the test passes."""
-
-    def say(text: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{request.node.name}: {text}\n")
-
-    return say
 
 
 @pytest.fixture(scope="session")
