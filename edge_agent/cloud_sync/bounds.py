@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.cloud_sync import ledger, recovery, schema, shedding, thinning
-from edge_agent.cloud_sync.limits import Limits, LowDisk, Marks, Reserve, Room
+from edge_agent.cloud_sync.limits import Limits, LowDisk, Marks, Reserve, Room, Vacancy
 from edge_agent.cloud_sync.queue_file import Change
 from edge_agent.cloud_sync.rows import NewRow
 from edge_agent.cloud_sync.shedding import Shedder
@@ -78,6 +78,11 @@ class Bounds:
     def disk_low(self) -> LowDisk | None:
         """How the disk is, while it has less room than it should have; else None."""
         return self._room.low_disk() if self._room.disk_low else None
+
+    def vacancy(self) -> Vacancy:
+        """What there is still room for, in the queue and on its disk."""
+        with self._store.read() as db:
+            return self._room.vacancy(db)
 
     def on_their_way(self, ids: Iterable[int]) -> None:
         """Shed none of these rows before the next upkeep says what is to be spared."""

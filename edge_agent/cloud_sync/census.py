@@ -5,8 +5,16 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from edge_agent.cloud_sync import correction
+from edge_agent.cloud_sync import correction, schema
 from edge_agent.types import Priority
+
+#: How many of the newest rows tell how large the next ones will be.
+_SAMPLE_ROWS = 100
+#: What stands beside the payload in a row, and the row's place in the index, in bytes.
+#:
+#: Source: https://sqlite.org/fileformat2.html, 1.6 and 2.1, and measured: 20,000 rows with payloads
+#: of 60, 166 and 1,000 bytes take 116, 226 and 1,391 bytes each; this says 117, 225 and 1,385.
+_BESIDE_BYTES, _INDEX_BYTES = 37, 20
 
 
 def depth(db: sqlite3.Connection) -> int:
@@ -20,6 +28,22 @@ def depths(db: sqlite3.Connection) -> dict[Priority, int]:
         db.execute("SELECT priority, count(*) FROM sync_queue GROUP BY priority").fetchall()
     )
     return {priority: counted.get(priority.value, 0) for priority in Priority}
+
+
+def row_bytes(db: sqlite3.Connection) -> float:
+    """About what one more row takes of the file: as the newest ones do; 0.0 in an empty queue.
+
+    Rows do not cross pages, so of large ones a page has room for a whole number.
+    """
+    (payload_bytes,) = db.execute(
+        "SELECT avg(length(CAST(payload AS BLOB))) FROM"
+        f" (SELECT payload FROM sync_queue ORDER BY id DESC LIMIT {_SAMPLE_ROWS})"
+    ).fetchone()
+    if payload_bytes is None:
+        return 0.0
+    cell_bytes = payload_bytes + _BESIDE_BYTES
+    share_bytes = schema.PAGE_BYTES / max(1, schema.PAGE_BYTES // cell_bytes)
+    return float(max(cell_bytes, share_bytes) + _INDEX_BYTES)
 
 
 def stats(db: sqlite3.Connection) -> dict[str, Any]:

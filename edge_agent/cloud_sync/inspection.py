@@ -35,6 +35,11 @@ class Inspection(abc.ABC):
         with self._store.read() as db:
             return census.depths(db)
 
+    def row_bytes(self) -> float:
+        """About what one more row takes of the file; 0.0 while the queue is empty."""
+        with self._store.read() as db:
+            return census.row_bytes(db)
+
     def get_stats(self) -> dict[str, Any]:
         """Statistics over every row; reads all of them.
 

@@ -17,6 +17,8 @@ from edge_agent.cloud_sync.store import Store
 MAX_SIZE_BYTES = 512 << 20
 MIN_FREE_DISK_BYTES = 100 << 20
 POLICIES = ("thin", "shed", "reject")
+#: What a disk is taken to have free of which nobody can say.
+_PLENTY_BYTES = 1 << 62
 _RESERVE_LEAST_BYTES = 256 << 10
 #: The shared-memory file of a log of up to 4,000 pages (https://sqlite.org/walformat.html).
 _INDEX_BYTES = 32 << 10
@@ -80,6 +82,15 @@ class LowDisk(NamedTuple):
     whose: str
 
 
+class Vacancy(NamedTuple):
+    """What there is still room for."""
+
+    #: on the disk; None where nobody can say
+    free_bytes: int | None
+    #: that the queue may still take before anything has to give way
+    left_bytes: int
+
+
 class Marks(NamedTuple):
     """Amounts of occupied bytes at which something happens."""
 
@@ -135,7 +146,7 @@ class Room:
         try:
             return self._free(self._store.path.parent)
         except OSError:
-            return 1 << 62
+            return _PLENTY_BYTES
 
     def occupied(self, db: sqlite3.Connection) -> int:
         """Bytes in use: pages with something in them, the log, the files set aside."""
@@ -165,6 +176,18 @@ class Room:
         here = self._ceiling
         low = Marks(here, here - here // 64, here + here // 32)
         return min(usual, low, key=lambda marks: marks.hard)
+
+    def vacancy(self, db: sqlite3.Connection) -> Vacancy:
+        """What fits until the high-water mark, or until the disk is low, whichever comes first.
+
+        Unused pages of the file count: they are filled before it grows.
+        """
+        marks, free = self.marks(db), self.free()
+        left_bytes = marks.high - self.occupied(db)
+        if not self.disk_low:
+            unused_bytes = self._bytes(db, "freelist_count")
+            left_bytes = min(left_bytes, free - self._limits.wanted_bytes + unused_bytes)
+        return Vacancy(None if free == _PLENTY_BYTES else free, max(0, left_bytes))
 
     def _beside(self) -> int:
         """The log and files that were set aside.

@@ -1,4 +1,4 @@
-"""What was sent in the present day and month: items and bytes, kept in the queue's file.
+"""What was sent in the present day and month, and written in a day; kept in the queue's file.
 
 A day ends at local midnight, a month on a day of one's choice. While the clock is not known to be
 right a period that was begun does not end for an earlier date: a machine that boots in the past
@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from edge_agent.clock import Clock
+from edge_agent.cloud_sync import memory
 from edge_agent.cloud_sync.store import Store
 
 #: The last day with which every month can begin.
 LAST_RESET_DAY = 28
+
+#: The counter of bytes written to the disk in a day.
+_WRITTEN = "written_day"
 
 _ADD = """
 INSERT INTO counters VALUES (?1, ?2, ?3) ON CONFLICT(name) DO UPDATE SET
@@ -49,11 +54,9 @@ class Traffic:
 
     def book(self, db: sqlite3.Connection, items: int, sent_bytes: int) -> None:
         """Add to both periods, in the caller's transaction."""
-        unsure = not self._clock.synchronized()
         for kind, period in (("day", self._today()), ("month", self._this_month())):
             for name, amount in (("items", items), ("bytes", sent_bytes)):
-                if amount:
-                    db.execute(_ADD, (f"{name}_{kind}", period, amount, unsure))
+                self._add(db, f"{name}_{kind}", period, amount)
 
     def day(self) -> Sent:
         """Since local midnight."""
@@ -67,11 +70,35 @@ class Traffic:
         """Begin to count the day's items anew."""
         self._store.change(lambda db: db.execute("DELETE FROM counters WHERE name = 'items_day'"))
 
+    def keep_written(self, written_bytes: int, states: Mapping[str, Any]) -> None:
+        """Add to the bytes written since local midnight, and keep states by owner.
+
+        In one commit: counting what is written should not be much of it.
+        """
+
+        def keep(db: sqlite3.Connection) -> None:
+            memory.keep(db, states)
+            self._add(db, _WRITTEN, self._today(), written_bytes)
+
+        self._store.change(keep)
+
+    def written_today(self) -> int:
+        """The bytes that `keep_written` was given since local midnight."""
+        return self._sums(_WRITTEN, "", self._today())[0]
+
+    def _add(self, db: sqlite3.Connection, name: str, period: str, amount: int) -> None:
+        if amount:
+            db.execute(_ADD, (name, period, amount, not self._clock.synchronized()))
+
     def _read(self, kind: str, period: str) -> Sent:
-        names = (f"items_{kind}", f"bytes_{kind}")
+        return Sent(*self._sums(f"items_{kind}", f"bytes_{kind}", period))
+
+    def _sums(self, first: str, second: str, period: str) -> tuple[int, int]:
+        """Two counters of one period."""
         with self._store.read() as db:
-            found = db.execute(_READ, (*names, period, not self._clock.synchronized()))
-            return Sent(*found.fetchone())
+            unsure = not self._clock.synchronized()
+            one, other = db.execute(_READ, (first, second, period, unsure)).fetchone()
+            return one, other
 
     def _today(self) -> str:
         """The local date, as the wall clock has it."""

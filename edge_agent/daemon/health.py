@@ -11,7 +11,9 @@ from typing import Any
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.daemon.flusher import Flusher
+from edge_agent.daemon.growth import Growth, hours_left
 from edge_agent.daemon.poller import Poller
+from edge_agent.daemon.runs import Run
 from edge_agent.daemon.schedule import Slot
 from edge_agent.types import SensorReading
 
@@ -31,6 +33,8 @@ class Parts:
     config: str
     #: whether there is an endpoint
     sends: bool
+    run: Run
+    growth: Growth
 
 
 def line(parts: Parts) -> dict[str, Any]:
@@ -41,6 +45,10 @@ def line(parts: Parts) -> dict[str, Any]:
     flusher, link = parts.flusher, parts.flusher.link
     delivered_at = flusher.last_delivery
     faulty = dict(parts.poller.intake.faults.faulty)
+    vacancy = parts.queue.bounds.vacancy()
+    # What went for want of room would be there otherwise: a full queue grows no more.
+    parts.growth.look(books.queued + books.shed + books.thinned + books.rejected, now)
+    row_bytes, rate = parts.queue.row_bytes(), parts.growth.rows_per_s()
     return {
         "depth": sum(depths.values()),
         **{priority.word: depth for priority, depth in depths.items()},
@@ -58,7 +66,9 @@ def line(parts: Parts) -> dict[str, Any]:
         "sent_today": parts.queue.messages_sent_today,
         "sent_bytes_month": parts.queue.traffic.month().sent_bytes,
         "size_bytes": parts.queue.size_bytes(),
-        "free_bytes": _free_bytes(parts.queue.path.parent),
+        "free_bytes": vacancy.free_bytes,
+        "hours_left": hours_left(vacancy.left_bytes, row_bytes, rate),
+        "wear_bytes_today": parts.run.wear.today(),
         "clock": "synced" if parts.clock.synchronized() else "unsynced",
         "config": parts.config,
         "sensors_ok": sum(not _faults(slot, faulty) for slot in parts.poller.slots.values()),
@@ -141,11 +151,3 @@ def _faults(slot: Slot, faulty: dict[str, str]) -> dict[str, str]:
 
 def _whole(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds)
-
-
-def _free_bytes(directory: Path) -> int | None:
-    try:
-        stat = os.statvfs(directory)
-    except OSError:
-        return None
-    return stat.f_bavail * stat.f_frsize

@@ -7,6 +7,7 @@ from typing import Any
 import edge_agent
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync.queue import CloudSyncQueue
+from edge_agent.daemon.wear import Wear
 
 _OWNER = "agent.run"
 
@@ -16,6 +17,10 @@ class Run:
 
     def __init__(self, queue: CloudSyncQueue, clock: Clock) -> None:
         self._memory = queue.memory
+        #: what the agent writes to the card
+        self.wear = Wear(queue.traffic)
+        #: how the run before ended, as `begin` found it
+        self.previous: dict[str, Any] | None = None
         self._clock = clock
         self._began = clock.monotonic()
         self._boot_id = clock.boot_id()
@@ -34,10 +39,12 @@ class Run:
             return None
         if not before["ended"]:
             before["ended"] = "killed" if before["boot_id"] == self._boot_id else "power_cut"
-        return {name: before[name] for name in ("ended", "reason", "uptime_s", "version")}
+        names = ("ended", "reason", "uptime_s", "version")
+        self.previous = {name: before[name] for name in names}
+        return self.previous
 
     def note(self, ended: str = "", reason: str = "") -> None:
-        """Bring the record up to date; with ``ended``, say how this run ends.
+        """Bring the record, and the wear, up to date; with ``ended``, say how this run ends.
 
         Raises:
             StoreError: it could not be written.
@@ -49,4 +56,4 @@ class Run:
             "ended": ended,
             "reason": reason or None,
         }
-        self._memory.save(_OWNER, record)
+        self.wear.keep({_OWNER: record})

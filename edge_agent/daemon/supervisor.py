@@ -19,6 +19,7 @@ from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.config.model import Config
 from edge_agent.daemon import assembly, health, heartbeat, identity, journal
 from edge_agent.daemon.crew import Crew
+from edge_agent.daemon.growth import Growth
 from edge_agent.daemon.runs import Run
 from edge_agent.daemon.service import ServiceManager
 from edge_agent.errors import ConfigError, QueueError, StoreError, UploaderError
@@ -29,6 +30,8 @@ _log = logging.getLogger("edge_agent")
 
 #: How often everything is looked at; a third of the watchdog's time where that is less.
 TICK_S = 5.0
+#: How often the record of the run is brought up to date; a power cut takes as much of it.
+NOTE_EVERY_S = 300.0
 _STOP = (signal.SIGTERM, signal.SIGINT)
 #: An event that is no signal: something a status should show has changed.
 _CHANGED = 0
@@ -70,9 +73,11 @@ class Supervisor:
         self._status_file = assembly.runtime_directory(queue.path, environ) / "status.json"
         self._service = service
         self._run = Run(queue, clock)
+        self._growth = Growth()
         self._events: queues.SimpleQueue[int] = queues.SimpleQueue()
         self._stuck = False
         self._report_due = clock.monotonic() + config.health.report_interval_s
+        self._note_due = clock.monotonic() + NOTE_EVERY_S
         self._upload_due = clock.monotonic() + config.health.upload_interval_s
         self._crew = Crew(config, queue, clock, environ, say=self._say)
 
@@ -198,6 +203,9 @@ class Supervisor:
         if intervals.report_interval_s and now >= self._report_due:
             self._report_due = now + intervals.report_interval_s
             _log.info(event("queue_health", **fields))
+        # Who is stuck has been noted, and that is what the next start is to find.
+        if now >= self._note_due and not self._stuck:
+            self._note_due = now + NOTE_EVERY_S
             with contextlib.suppress(QueueError):
                 self._run.note()
         if intervals.upload_interval_s and now >= self._upload_due:
@@ -213,6 +221,8 @@ class Supervisor:
             clock=self._clock,
             config=self._source,
             sends=self._config.upload.endpoint is not None,
+            run=self._run,
+            growth=self._growth,
         )
 
     # -- reload --------------------------------------------------------------------------------

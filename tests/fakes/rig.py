@@ -11,9 +11,15 @@ import pytest
 
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.daemon.flusher import Flusher, FlushSettings
+from edge_agent.daemon.growth import Growth
+from edge_agent.daemon.health import Parts
 from edge_agent.daemon.link import Link
+from edge_agent.daemon.readers import InlineReaders
+from edge_agent.daemon.runs import Run
+from edge_agent.daemon.schedule import Slot
 from edge_agent.errors import StoreError
 from edge_agent.types import Priority, Submission
+from fakes.bench import make_poller
 from fakes.clock import FakeClock
 from fakes.server import FakeServer
 from fakes.told import Told
@@ -80,6 +86,13 @@ class Rig:
                 return
             self.run(CAP_S)
         pytest.fail(f"still queued: {self.queue.depths()}")
+
+    def parts(self, *slots: Slot, sends: bool = True, config: str = "current") -> Parts:
+        """What the agent would tell of itself, with these sensors polled once."""
+        poller = make_poller(self.queue, slots, InlineReaders(self.clock), self.clock, self.told)
+        poller.step(self.clock.monotonic())
+        run, growth = Run(self.queue, self.clock), Growth()
+        return Parts(self.queue, poller, self.flusher, self.clock, config, sends, run, growth)
 
     def dead(self) -> int:
         return self.queue.ledger().dead

@@ -13,6 +13,7 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.i2c import FakeAdapter, RegisterChip
 from fakes.processes import command, until
+from fakes.rig import Rig
 from fakes.sysfs_i2c import plant_bus
 from fakes.wire import Make, batch_of
 
@@ -21,6 +22,7 @@ from edge_agent.cli.sensors_scan import Finder
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.verdict import Action
 from edge_agent.config.loader import load
+from edge_agent.daemon import health
 from edge_agent.receiver import Receiver
 from edge_agent.receiver.batch import read_batch
 from edge_agent.receiver.script import load_script
@@ -138,6 +140,17 @@ def test_readme_mistake_is_what_check_prints(tmp_path: Path) -> None:
     printed = command("check", "--config", file)
     assert printed.returncode == 1
     assert sentence in printed.stdout
+
+
+def test_readme_health_line_is_the_agents(rig: Rig) -> None:
+    """Its fields are those of the line, in order; and the table explains each of them."""
+    (shown,) = re.findall(r"^queue_health (.*)$", README, re.MULTILINE)
+    names = re.findall(r"(\w+)=", re.sub(r'"[^"]*"', "", shown))
+    (table,) = re.findall(r"^\| `queue_health` field.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    explained = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|[^|]*\|", table, re.MULTILINE)))
+    fields = list(health.line(rig.parts()))
+    assert names == [name for name in fields if name != "faulty"]
+    assert {*fields} - {*explained} == {"anomaly", "telemetry"}
 
 
 def test_readme_scan_is_what_scan_prints(tmp_path: Path) -> None:

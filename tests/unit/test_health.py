@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.bench import make_poller
 from fakes.clock import FakeClock
 from fakes.rig import INTERVAL_S, Rig
 from fakes.sensors import ScriptedSensor, slot
 from fakes.server import DOWN
 
 from edge_agent.daemon import health
+from edge_agent.daemon.growth import LOOK_EVERY_S
 from edge_agent.daemon.quota import Allowance
-from edge_agent.daemon.readers import InlineReaders
-from edge_agent.daemon.schedule import Slot
+from edge_agent.daemon.wear import Wear
 from edge_agent.errors import SensorError
 from edge_agent.processing.channel import ChannelPlan
-from edge_agent.types import Measurement, Priority
+from edge_agent.types import Measurement, Priority, Submission
 
-#: design: queue_health, as far as this version has the fields.
+#: design: queue_health.
 KEYS = [
     "depth",
     "critical",
@@ -44,6 +42,8 @@ KEYS = [
     "sent_bytes_month",
     "size_bytes",
     "free_bytes",
+    "hours_left",
+    "wear_bytes_today",
     "clock",
     "config",
     "sensors_ok",
@@ -51,22 +51,9 @@ KEYS = [
 ]
 
 
-@pytest.fixture
-def rig(tmp_path: Path, clock: FakeClock) -> Iterator[Rig]:
-    made = Rig(tmp_path, clock)
-    yield made
-    made.queue.close()
-
-
-def _parts(rig: Rig, *slots: Slot, sends: bool = True) -> health.Parts:
-    poller = make_poller(rig.queue, slots, InlineReaders(rig.clock), rig.clock, rig.told)
-    poller.step(rig.clock.monotonic())
-    return health.Parts(rig.queue, poller, rig.flusher, rig.clock, "current", sends)
-
-
 def test_health_line_has_its_keys_in_order(rig: Rig) -> None:
     """People and their scripts read it by position, too."""
-    assert list(health.line(_parts(rig))) == KEYS
+    assert list(health.line(rig.parts())) == KEYS
 
 
 def test_health_line_of_an_outage(rig: Rig) -> None:
@@ -77,7 +64,7 @@ def test_health_line_of_an_outage(rig: Rig) -> None:
     rig.put(*range(10, 20))
     rig.put("fire", priority=Priority.CRITICAL)
     rig.run(12)
-    fields = health.line(_parts(rig))
+    fields = health.line(rig.parts())
     assert {name: fields[name] for name in KEYS[:7]} == {
         "depth": 11,
         "critical": 1,
@@ -98,7 +85,7 @@ def test_health_document_says_how_much_goes_into_a_request(rig: Rig) -> None:
     rig.put(*range(8))
     rig.run(INTERVAL_S)
     rig.flusher.sizing.too_large(4, 3000)
-    parts = _parts(rig)
+    parts = rig.parts()
     fields = health.line(parts)
     assert fields["sent_bytes_month"] == len(rig.server.requests[0].body())
     assert health.document(fields, parts)["request"] == {
@@ -110,17 +97,16 @@ def test_health_document_says_how_much_goes_into_a_request(rig: Rig) -> None:
 
 def test_health_of_a_quiet_agent_leaves_out_what_there_is_not(rig: Rig) -> None:
     """Before the first request, and with nowhere to send to."""
-    untried = health.line(_parts(rig))
+    untried = health.line(rig.parts())
     assert (untried["link"], untried["link_s"], untried["next_try_s"]) == ("untried", None, None)
-    assert health.line(_parts(rig, sends=False))["link"] == "store_only"
+    assert health.line(rig.parts(sends=False))["link"] == "store_only"
 
 
 def test_health_counts_a_sensor_with_any_fault_as_faulty(rig: Rig) -> None:
     """Its own, or a channel's that never had a reading."""
     lost = ScriptedSensor(SensorError("gone", reason="nack"))
     wild = ScriptedSensor([Measurement("t", float("nan"), "celsius")])
-    parts = _parts(
-        rig,
+    parts = rig.parts(
         slot("well"),
         slot("lost", lost),
         slot("wild", wild, channels={"t": ChannelPlan("wild.t")}),
@@ -142,13 +128,35 @@ def test_health_reading_marks_the_clock_as_every_reading_does(
 ) -> None:
     """``metadata.clock`` is there only where the clock is not right."""
     rig = Rig(tmp_path, FakeClock(synchronized=synchronized))
-    parts = _parts(rig)
+    parts = rig.parts()
     reading = health.reading(health.line(parts), parts)
     assert (reading.sensor_name, reading.value, reading.unit) == ("agent.queue", 0, "count")
     assert reading.metadata.get("clock") == (None if synchronized else "unsynced")
     assert "depth" not in reading.metadata
     assert None not in reading.metadata.values()
     rig.queue.close()
+
+
+def test_health_line_says_for_how_long_an_outage_still_fits(rig: Rig) -> None:
+    """A row a second: in an hour the room has shrunk by about as much as was said."""
+    parts = rig.parts()
+    said = []
+    for _ in range(10):
+        rig.queue.enqueue_many([Submission({"value": "x" * 150})] * int(LOOK_EVERY_S))
+        said.append(health.line(parts)["hours_left"])
+        rig.clock.advance(LOOK_EVERY_S)
+    left = rig.queue.bounds.vacancy().left_bytes
+    assert said[0] is None
+    assert said[-1] == int(left / rig.queue.row_bytes() / 3600) > 0
+
+
+def test_health_line_counts_what_was_written_today(rig: Rig) -> None:
+    """By this run; and left out where nobody can count."""
+    parts = rig.parts()
+    parts.run.wear = Wear(rig.queue.traffic, lambda: 4096)
+    assert health.line(parts)["wear_bytes_today"] == 4096
+    parts.run.wear = Wear(rig.queue.traffic, lambda: None)
+    assert "wear_bytes_today" not in health.reading(health.line(parts), parts).metadata
 
 
 def test_health_file_is_replaced_in_one_go_and_readable_by_all(tmp_path: Path) -> None:

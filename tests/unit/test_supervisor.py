@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import signal
@@ -14,7 +15,7 @@ from fakes.clock import FakeClock
 from edge_agent.config import model
 from edge_agent.daemon import assembly
 from edge_agent.daemon.service import ServiceManager
-from edge_agent.daemon.supervisor import Supervisor
+from edge_agent.daemon.supervisor import NOTE_EVERY_S, Supervisor
 from edge_agent.errors import ConfigError
 
 Load = Callable[[], model.Config]
@@ -113,6 +114,26 @@ def test_supervisor_without_a_place_for_the_status_file_reports_to_the_journal(
 
     stage.run(signal.SIGHUP, load=load, runtime=stage.path / "nowhere")
     assert "queue_health" in told()
+
+
+def test_supervisor_keeps_the_record_of_the_run_where_no_health_line_is_wanted(
+    stage: Stage,
+) -> None:
+    """How long it ran, and what it wrote, must outlive a power cut all the same."""
+    stage.config = dataclasses.replace(stage.config, health=model.Health(0, 0))
+    agent = Supervisor(
+        stage.config,
+        stage.queue,
+        stage.clock,
+        {},
+        service=ServiceManager({}),
+        load=_unread,
+        source="current",
+    )
+    stage.clock.advance(NOTE_EVERY_S)
+    agent._report(agent._parts(), {}, stage.clock.monotonic())
+    assert stage.queue.memory.load("agent.run")["uptime_s"] == NOTE_EVERY_S
+    stage.queue.close()
 
 
 def test_supervisor_changes_of_state_bring_one_look_however_many_they_are(stage: Stage) -> None:
