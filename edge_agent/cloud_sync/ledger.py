@@ -60,15 +60,14 @@ def entry(db: sqlite3.Connection, name: str) -> int:
 
 def read(db: sqlite3.Connection) -> Ledger:
     """The books as this transaction sees them; counts the rows that are queued."""
-    base = int(setting(db, "sequence_base"))
-    entries = dict(db.execute("SELECT entry, items FROM ledger").fetchall())
     queued = db.execute("SELECT count(*) FROM sync_queue").fetchone()[0]
-    return Ledger(
-        enqueued=schema.sequence(db) - base,
-        queued=queued,
-        corrupt_unknown=bool(setting(db, CORRUPT_UNKNOWN)),
-        **entries,
-    )
+    return Ledger(queued=queued, corrupt_unknown=bool(setting(db, CORRUPT_UNKNOWN)), **totals(db))
+
+
+def totals(db: sqlite3.Connection) -> dict[str, int]:
+    """How many rows were ever enqueued, and what left in which way; counts no rows."""
+    entries = dict(db.execute("SELECT entry, items FROM ledger").fetchall())
+    return {"enqueued": schema.sequence(db) - int(setting(db, "sequence_base")), **entries}
 
 
 def setting(db: sqlite3.Connection, name: str) -> float:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+import edge_agent
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync.queue import CloudSyncQueue
+from edge_agent.cloud_sync.traffic import Sent
 from edge_agent.daemon.flusher import Flusher
 from edge_agent.daemon.growth import Growth, hours_left
 from edge_agent.daemon.poller import Poller
+from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.runs import Run
 from edge_agent.daemon.schedule import Slot
 from edge_agent.types import SensorReading
@@ -100,47 +102,69 @@ def reading(fields: dict[str, Any], parts: Parts) -> SensorReading:
 
 
 def document(fields: dict[str, Any], parts: Parts) -> dict[str, Any]:
-    """The status file: the line, the sensors and the counts since the start."""
-    faulty = dict(parts.poller.intake.faults.faulty)
+    """The status file: the line, the sensors, the books and the counts since the start."""
+    flusher = parts.flusher
     return {
         "version": 1,
+        "agent_version": edge_agent.__version__,
         "pid": os.getpid(),
         "at": parts.clock.wall(),
+        "uptime_s": parts.run.uptime_s,
+        "previous_run": parts.run.previous,
         "queue": str(parts.queue.path),
         "health": fields,
+        "totals": parts.queue.totals(),
+        "growth_per_s": parts.growth.rows_per_s(),
         "read_total": parts.poller.intake.read_total,
         "overruns_total": parts.poller.overruns_total,
-        "delivered_total": parts.flusher.delivered_total,
+        "delivered_total": flusher.delivered_total,
         "request": {
-            "items": parts.flusher.sizing.items,
-            "max_bytes": parts.flusher.sizing.max_bytes,
-            "quota_reached": parts.flusher.quota.reached,
+            "items": flusher.sizing.items,
+            "max_bytes": flusher.sizing.max_bytes,
+            "quota_reached": flusher.quota.reached,
         },
-        "sensors": {name: _sensor(slot, faulty) for name, slot in parts.poller.slots.items()},
+        "quota": {name: _period(*spent) for name, spent in flusher.quota.periods().items()},
+        "link": {"do": flusher.link.remedy if parts.sends else None},
+        "sensors": {name: _sensor(slot, parts) for name, slot in parts.poller.slots.items()},
     }
 
 
-def write_atomically(path: Path, content: dict[str, Any]) -> None:
+def write_atomically(path: Path, content: str) -> None:
     """Replace the file in one go, readable by all; not flushed: it is worth nothing after a cut.
 
     Raises:
         OSError: it could not be written; the old one is still there.
     """
     fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(json.dumps(content), encoding="utf-8")
+    fresh.write_text(content, encoding="utf-8")
     fresh.chmod(0o644)
     fresh.replace(path)
 
 
-def _sensor(slot: Slot, faulty: dict[str, str]) -> dict[str, Any]:
+def _period(allowance: Allowance, sent: Sent) -> dict[str, int | None]:
+    """What a quota allows, None: as much as there is; and what was sent."""
+    return {
+        "messages": allowance.messages,
+        "sent_messages": sent.items,
+        "bytes": allowance.sent_bytes,
+        "sent_bytes": sent.sent_bytes,
+    }
+
+
+def _sensor(slot: Slot, parts: Parts) -> dict[str, Any]:
     """One sensor: its last readings, and its faults if it has any."""
     # The poller's thread may add to the dictionary meanwhile; a copy is made in one go.
     last = dict(slot.last)
+    book = parts.poller.intake.faults
+    faults, since = _faults(slot, dict(book.faulty)), dict(book.since)
+    booted_at = parts.clock.wall() - parts.clock.monotonic()
     return {
         "last": {name: reading.to_dict() for name, reading in last.items()},
         "failures": slot.failures,
         "overruns": slot.overruns,
-        "faults": _faults(slot, faulty),
+        "faults": faults,
+        # Of one that was faulty before this start nobody knows.
+        "faulty_since": {name: booted_at + since[name] for name in faults if name in since},
     }
 
 

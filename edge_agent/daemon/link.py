@@ -76,6 +76,11 @@ class Link:
         self._draw = draw
         self._say = say
 
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about its state; None: nothing, or nothing is wrong."""
+        return _remedy(self.state, self.reason)
+
     def may_try(self, now: float) -> bool:
         """Whether the hold is over."""
         return now >= self.next_try
@@ -115,8 +120,8 @@ class Link:
             hold_s = (retry_after_s or 0.0) + jitter_s
         self.next_try = now + hold_s
         if state != self.state:
-            level, name, remedy = _TOLD[state]
-            remedy = _REMEDIES.get(reason.partition(":")[0], remedy)
+            level, name, _ = _TOLD[state]
+            remedy = _remedy(state, reason)
             was = {"was": self.state, "for_s": round(now - self.since)}
             fields = was if self.state in _BACK else {}
             line = event(name, reason=reason, next_try_s=round(hold_s), **fields, do=remedy)
@@ -132,3 +137,10 @@ class Link:
         if state != self.state:
             self.state, self.since = state, now
         self.reason = reason
+
+
+def _remedy(state: str, reason: str) -> str | None:
+    """By the reason, else by the state."""
+    if state not in _TOLD:
+        return None
+    return _REMEDIES.get(reason.partition(":")[0], _TOLD[state][2])

@@ -38,7 +38,7 @@ UNLIMITED = Allowance()
 
 
 class Quota:
-    """Both allowances of one agent. Used by the flusher's thread alone."""
+    """Both allowances of one agent. Used by the flusher's thread, but for `periods`."""
 
     def __init__(self, traffic: Traffic, daily: Allowance, monthly: Allowance, *, say: Say) -> None:
         self._traffic = traffic
@@ -52,6 +52,13 @@ class Quota:
         """Whether there is any quota."""
         return (self._daily, self._monthly) != (UNLIMITED, UNLIMITED)
 
+    def periods(self) -> dict[str, tuple[Allowance, Sent]]:
+        """What each period allows, and what was sent in it. For any thread."""
+        return {
+            "daily": (self._daily, self._traffic.day()),
+            "monthly": (self._monthly, self._traffic.month()),
+        }
+
     def look(self) -> int | None:
         """Messages that may still be sent of telemetry and logs; None: as many as there are.
 
@@ -60,10 +67,7 @@ class Quota:
         if not self.limited:
             return None
         left = {}
-        for period, allowance, sent in (
-            ("daily", self._daily, self._traffic.day()),
-            ("monthly", self._monthly, self._traffic.month()),
-        ):
+        for period, (allowance, sent) in self.periods().items():
             left[f"{period} messages"], left[f"{period} bytes"] = allowance.left(sent)
         spent = [name for name, rest in left.items() if rest is not None and rest <= 0]
         self._tell(spent[0] if spent else "")

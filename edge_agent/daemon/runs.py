@@ -25,6 +25,11 @@ class Run:
         self._began = clock.monotonic()
         self._boot_id = clock.boot_id()
 
+    @property
+    def uptime_s(self) -> int:
+        """How long it has run."""
+        return round(self._clock.monotonic() - self._began)
+
     def begin(self) -> dict[str, Any] | None:
         """Open the record.
 
@@ -52,7 +57,7 @@ class Run:
         record = {
             "version": edge_agent.__version__,
             "boot_id": self._boot_id,
-            "uptime_s": round(self._clock.monotonic() - self._began),
+            "uptime_s": self.uptime_s,
             "ended": ended,
             "reason": reason or None,
         }

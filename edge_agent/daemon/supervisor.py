@@ -7,6 +7,7 @@ once a tick.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import queue as queues
 import signal
@@ -17,7 +18,7 @@ import edge_agent
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.config.model import Config
-from edge_agent.daemon import assembly, health, heartbeat, identity, journal
+from edge_agent.daemon import assembly, health, heartbeat, identity, journal, metrics
 from edge_agent.daemon.crew import Crew
 from edge_agent.daemon.growth import Growth
 from edge_agent.daemon.runs import Run
@@ -70,7 +71,7 @@ class Supervisor:
         self._clock = clock
         self._load = load
         self._source = source
-        self._status_file = assembly.runtime_directory(queue.path, environ) / "status.json"
+        self._runtime = assembly.runtime_directory(queue.path, environ)
         self._service = service
         self._run = Run(queue, clock)
         self._growth = Growth()
@@ -178,10 +179,18 @@ class Supervisor:
         # What fails here is told where it matters: by whoever could not store.
         with contextlib.suppress(QueueError):
             fields = health.line(parts)
-            with contextlib.suppress(OSError):
-                health.write_atomically(self._status_file, health.document(fields, parts))
+            self._show(health.document(fields, parts))
             self._service.status(health.brief(fields))
             self._report(parts, fields, now)
+
+    def _show(self, status: dict[str, Any]) -> None:
+        """The files for those who look from outside; a full or missing /run takes them alone."""
+        for name, text in (
+            ("status.json", json.dumps(status)),
+            ("metrics.prom", metrics.exposition(status)),
+        ):
+            with contextlib.suppress(OSError):
+                health.write_atomically(self._runtime / name, text)
 
     def _check_progress(self, now: float) -> None:
         """Ping while all threads make progress; else say once who does not, and let systemd act."""

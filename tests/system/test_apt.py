@@ -20,6 +20,7 @@ PLACES = f"""
 {STATE}/sync_queue.db 600 pyvorin:pyvorin
 /run/pyvorin 755 pyvorin:pyvorin
 /run/pyvorin/status.json 644 pyvorin:pyvorin
+/run/pyvorin/metrics.prom 644 pyvorin:pyvorin
 /usr/bin/pyvorin-agent 755 root:root
 """
 

@@ -6,10 +6,12 @@ import dataclasses
 import json
 import logging
 import signal
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fakes import exposition
 from fakes.clock import FakeClock
 
 from edge_agent.config import model
@@ -76,6 +78,15 @@ def test_supervisor_starts_reports_and_stops(stage: Stage, told: Callable[[], li
     assert told() == ["started", "store_only", "ready", "stopped"]
     status = json.loads((stage.path / "status.json").read_text())
     assert (status["health"]["link"], status["health"]["config"]) == ("store_only", "last_good")
+
+
+def test_supervisor_puts_metrics_beside_the_status_for_all_to_read(stage: Stage) -> None:
+    """Both are replaced in one go: whoever looks never meets half a file."""
+    stage.run(load=_unread)
+    file = stage.path / "metrics.prom"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert exposition.parse(file.read_text())["pyvorin_link_state"].samples["store_only"] == 1
+    assert not list(stage.path.glob(".*.new"))
 
 
 def test_supervisor_refused_configuration_keeps_the_old_one(
