@@ -6,10 +6,27 @@ from typing import Any
 
 import edge_agent
 from edge_agent.clock import Clock
+from edge_agent.cloud_sync.memory import Memory
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.daemon.wear import Wear
 
 _OWNER = "agent.run"
+
+
+def last_end(memory: Memory, clock: Clock) -> dict[str, Any] | None:
+    """How the last run ended, where none runs now.
+
+    Returns:
+        ``ended`` (``stopped``, ``watchdog``, ``killed`` in this boot, ``power_cut`` or a reboot
+        without a stop in an earlier one), ``reason``, ``uptime_s`` as last noted, ``version``; None
+        where there was no run.
+    """
+    record = memory.load(_OWNER)
+    if record is None:
+        return None
+    if not record["ended"]:
+        record["ended"] = "killed" if record["boot_id"] == clock.boot_id() else "power_cut"
+    return {name: record[name] for name in ("ended", "reason", "uptime_s", "version")}
 
 
 class Run:
@@ -34,18 +51,10 @@ class Run:
         """Open the record.
 
         Returns:
-            how the run before ended: ``ended`` (``stopped``, ``watchdog``, ``killed`` in this boot,
-            ``power_cut`` or a reboot without a stop in an earlier one), ``reason``, ``uptime_s``
-            as last noted, ``version``; None on the first run of all.
+            how the run before ended, as `last_end` says it.
         """
-        before = self._memory.load(_OWNER)
+        self.previous = last_end(self._memory, self._clock)
         self.note()
-        if before is None:
-            return None
-        if not before["ended"]:
-            before["ended"] = "killed" if before["boot_id"] == self._boot_id else "power_cut"
-        names = ("ended", "reason", "uptime_s", "version")
-        self.previous = {name: before[name] for name in names}
         return self.previous
 
     def note(self, ended: str = "", reason: str = "") -> None:

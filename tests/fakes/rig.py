@@ -33,9 +33,9 @@ CAP_S = 900.0
 class Rig:
     """A flusher with its surroundings, and time that passes when `run` says so."""
 
-    def __init__(self, path: Path, clock: FakeClock, batch_size: int = 10) -> None:
+    def __init__(self, path: Path, clock: FakeClock, batch_size: int = 10, **how: Any) -> None:
         self.clock = clock
-        self.queue = CloudSyncQueue(path / "q.db", durability="normal", clock=clock)
+        self.queue = CloudSyncQueue(path / "q.db", durability="normal", clock=clock, **how)
         self.server = FakeServer()
         self.told = Told()
         self.draw = 0.5
@@ -87,9 +87,13 @@ class Rig:
             self.run(CAP_S)
         pytest.fail(f"still queued: {self.queue.depths()}")
 
-    def parts(self, *slots: Slot, sends: bool = True, config: str = "current") -> Parts:
+    def parts(
+        self, *slots: Slot, sends: bool = True, config: str = "current", **more: Any
+    ) -> Parts:
         """What the agent would tell of itself, with these sensors polled once."""
-        poller = make_poller(self.queue, slots, InlineReaders(self.clock), self.clock, self.told)
+        poller = make_poller(
+            self.queue, slots, InlineReaders(self.clock), self.clock, self.told, **more
+        )
         poller.step(self.clock.monotonic())
         run, growth = Run(self.queue, self.clock), Growth()
         return Parts(self.queue, poller, self.flusher, self.clock, config, sends, run, growth)

@@ -153,6 +153,12 @@ def test_readme_health_line_is_the_agents(rig: Rig) -> None:
     assert {*fields} - {*explained} == {"anomaly", "telemetry"}
 
 
+def test_readme_status_is_what_status_prints() -> None:
+    """The output that another test compares with what is printed."""
+    case = ROOT / "tests/testcases/status/offline_three_days.txt"
+    assert case.read_text() in blocks("text")
+
+
 def test_readme_scan_is_what_scan_prints(tmp_path: Path) -> None:
     """On a Pi with these chips and this probe."""
     plant_bus(tmp_path, 1, "bcm2835 (i2c@7e804000)")

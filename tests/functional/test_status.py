@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 from fakes.processes import Site, command, until
+from jsonschema import Draft202012Validator
 
+from edge_agent.cli.status_schema import STATUS
 from edge_agent.cloud_sync import CloudSyncQueue
 
+STATUS_OF_AGENT = STATUS["properties"]["agent"]["anyOf"][1]["properties"]
 CONFIG = """
 sensors:
   - {name: probe, type: simulated, interval: 100ms, base: 4, amplitude: 0}
@@ -25,13 +28,24 @@ def test_status_of_a_running_and_of_a_stopped_agent(site: Site) -> None:
 
     running = command("status", "--config", site.config, env=env)
     assert running.returncode == 0
-    assert running.stdout.startswith("agent    running\nqueue    ")
+    assert running.stdout.startswith("agent    running for ")
     assert "sensor   probe: 4.0 celsius at " in running.stdout
-    assert "sensor   room: absent_bus\n" in running.stdout
+    assert (
+        "sensor   room: absent_bus (there is no such bus: switch it on with raspi-config), since "
+        in running.stdout
+    )
+    live = json.loads(command("status", "--config", site.config, "--json", env=env).stdout)
+    Draft202012Validator(STATUS).validate(live)
+    assert live["agent"].keys() == STATUS_OF_AGENT.keys()
+    assert live["agent"]["health"].keys() == STATUS_OF_AGENT["health"]["properties"].keys()
     assert agent.end() == 0
 
     stopped = command("status", "--config", site.config, "--json", env=env)
     facts = json.loads(stopped.stdout)
+    schema = json.loads(command("status", "--json-schema").stdout)
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(facts)
+    assert facts["last_run"]["ended"] == "stopped"
     assert (facts["running"], facts["agent"]) == (False, {})
     assert facts["queue"]["depth"] == facts["ledger"]["enqueued"] > 0
 
@@ -47,7 +61,7 @@ def test_status_with_a_bad_file_goes_by_the_last_good_one(site: Site) -> None:
     site.config.write_text("upload: {endpiont: x}\n")
 
     told = command("status", "--config", site.config, env=env)
-    assert told.stdout.startswith("agent    running\n")
+    assert told.stdout.startswith("agent    running for ")
     assert "endpiont: is unknown (did you mean 'endpoint'?)" in told.stderr
     assert f"so this goes by {site.directory}/last_good.yaml" in told.stderr
     assert agent.end() == 0

@@ -1,0 +1,136 @@
+"""What ``status --json`` prints, as JSON Schema; ``--json-schema`` shows it."""
+
+from __future__ import annotations
+
+from edge_agent.cli.schema_words import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    TEXT,
+    by_name,
+    object_of,
+    or_null,
+    said,
+    whole,
+)
+from edge_agent.types import Priority
+
+_PRIORITIES = {priority.word: COUNT for priority in Priority}
+
+_RUN = {
+    "description": "How the last run, or of a running agent the one before, ended; null: none did.",
+    "anyOf": [
+        {"type": "null"},
+        object_of(
+            ended=said(TEXT, "stopped, killed, power_cut (or a reboot without a stop), watchdog."),
+            reason=or_null("string", "What the watchdog found."),
+            uptime_s=said(COUNT, "As last noted: up to five minutes less than it was."),
+            version=TEXT,
+        ),
+    ],
+}
+
+_HEALTH = object_of(
+    depth=COUNT,
+    **_PRIORITIES,
+    oldest_s=or_null("integer", "Null: the queue is empty."),
+    retrying=said(COUNT, "Rows that wait for another try."),
+    dead=COUNT,
+    expired=COUNT,
+    shed=COUNT,
+    thinned=COUNT,
+    link=said(TEXT, "up, down, held, suspended, untried or store_only."),
+    link_s=or_null("integer", "For how long it is in that state."),
+    link_reason=or_null("string", "The last error; null: none since something worked."),
+    next_try_s=or_null("integer", "Seconds from `at` on."),
+    last_delivery_s=or_null("integer", "Null: nothing was delivered since the start."),
+    sent_today=COUNT,
+    sent_bytes_month=COUNT,
+    size_bytes=COUNT,
+    free_bytes=or_null("integer", "Of the queue's disk."),
+    hours_left=or_null("integer", "For how long what comes still fits; null: nothing grows."),
+    wear_bytes_today=or_null("integer", "Written to the card; null: nobody can say."),
+    clock=said(TEXT, "synced or unsynced."),
+    config=said(TEXT, "current or last_good."),
+    sensors_ok=COUNT,
+    faulty=or_null("string", "Names with commas between them."),
+)
+
+_SENSOR = object_of(
+    last=by_name(
+        object_of(
+            sensor_name=TEXT,
+            timestamp=said(NUMBER, "Unix seconds."),
+            value={"type": ["number", "boolean", "string"]},
+            unit=TEXT,
+            metadata={"type": "object"},
+        ),
+        "The last reading of each channel.",
+    ),
+    failures=said(COUNT, "In a row."),
+    overruns=said(COUNT, "Ticks missed since the start."),
+    faults=by_name(TEXT, "Why the sensor, or a channel of it, is faulty; empty: it is well."),
+    faulty_since=by_name(NUMBER, "Unix seconds; not of faults from before this start."),
+)
+
+_AGENT = object_of(
+    version={"const": 1},
+    agent_version=TEXT,
+    pid=COUNT,
+    at=said(NUMBER, "When the agent wrote this, Unix seconds."),
+    uptime_s=COUNT,
+    previous_run=_RUN,
+    queue=TEXT,
+    health=said(_HEALTH, "The journal's queue_health line."),
+    totals=by_name(COUNT, "The ledger, but for what is queued."),
+    growth_per_s=or_null("number", "Rows; below 0 while it drains; null: not known yet."),
+    read_total=COUNT,
+    overruns_total=COUNT,
+    delivered_total=said(COUNT, "Since the start."),
+    request=object_of(
+        items=COUNT, max_bytes=COUNT, quota_reached=said(TEXT, "Empty: no quota is reached.")
+    ),
+    quota=by_name(
+        object_of(
+            messages=or_null("integer", "Allowed; null: as many as there are."),
+            sent_messages=COUNT,
+            bytes=or_null("integer", "Allowed; null: as many as there are."),
+            sent_bytes=COUNT,
+        ),
+        "daily and monthly.",
+    ),
+    link=object_of(do=or_null("string", "What a person can do about it; null: nothing.")),
+    sensors=by_name(_SENSOR, "By the name in the configuration."),
+)
+
+STATUS = whole(
+    "pyvorin-agent status --json",
+    at=said(NUMBER, "When this was looked at, Unix seconds."),
+    running=FLAG,
+    queue=object_of(
+        path=TEXT,
+        depth=COUNT,
+        by_priority=object_of(**_PRIORITIES),
+        oldest_s=or_null("number", "Null: it is empty."),
+        size_bytes=COUNT,
+    ),
+    ledger=object_of(
+        enqueued=COUNT,
+        queued=COUNT,
+        delivered=COUNT,
+        expired=COUNT,
+        shed=COUNT,
+        thinned=COUNT,
+        dead=COUNT,
+        exported=COUNT,
+        discarded=COUNT,
+        corrupt=COUNT,
+        corrupt_unknown=said(FLAG, "Whether more was lost to damage, and nobody knows how much."),
+        rejected=COUNT,
+    ),
+    last_run=_RUN,
+    agent={
+        "description": "What a running agent last wrote of itself; empty: none runs.",
+        "anyOf": [{"type": "object", "maxProperties": 0}, _AGENT],
+    },
+)

@@ -1,0 +1,251 @@
+"""The status for a person: what is so, since when, why, and what can be done about it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from edge_agent.cli.table import printable
+
+_Facts = Mapping[str, Any]
+
+GOOD, ODD, BAD = "good", "odd", "bad"
+#: Green, yellow, red; and back.
+#:
+#: Source: ECMA-48, 8.3.117 (SGR).
+_COLOURS = {GOOD: "\x1b[32m", ODD: "\x1b[33m", BAD: "\x1b[31m"}
+_PLAIN = "\x1b[0m"
+_LABEL_WIDTH = 9
+_UNITS = (("y", 31_536_000), ("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+_STATES = {
+    "up": (GOOD, "the server takes what it is sent"),
+    "down": (ODD, "nobody answers"),
+    "held": (ODD, "the server wants to be left alone for a while"),
+    "suspended": (BAD, "sending is suspended, as endpoint or key is wrong; nothing is deleted"),
+    "untried": ("", "nothing was sent since the start"),
+    "store_only": ("", "no upload.endpoint: readings are kept, and nothing is sent"),
+}
+#: What a status means to a person, where it is more than a number (RFC 9110, 15; RFC 6585, 4).
+_ANSWERS = {
+    "401": "the server does not accept the API key",
+    "403": "the server knows the API key, and does not let it do this",
+    "404": "the server has no such endpoint",
+    "405": "the endpoint takes no POST",
+    "407": "the proxy wants a password",
+    "410": "the server has this endpoint no more",
+    "429": "the server has too many requests",
+    "500": "the server has an error of its own",
+    "502": "the server's own back end does not answer",
+    "503": "the server is not ready",
+    "504": "the server's own back end does not answer in time",
+}
+_ENDS = {
+    "stopped": "was stopped in order",
+    "killed": "was killed, or crashed",
+    "power_cut": "ended with the power, or a reboot without a stop",
+    "watchdog": "was ended by the watchdog",
+}
+
+
+#: What a person can do about a fault; the journal has the whole sentence.
+_FAULTS = {
+    "nack": "no answer: check its address, power and wiring",
+    "absent": "it is not there: check its wiring",
+    "absent_bus": "there is no such bus: switch it on with raspi-config",
+    "permission": "the bus may not be opened: add the service's user to its group",
+    "io": "the transfer failed: check for loose or long wires",
+    "timeout": "a chip holds the bus: switch its power off and on",
+    "hang": "the driver has not come back from a read",
+    "crc": "the answer's checksum is wrong: check for loose or long wires",
+    "range": "the value is outside of what `valid` declares",
+    "garbage": "what it gives is no value",
+    "driver": "its driver cannot be built",
+}
+
+
+class Line(NamedTuple):
+    """What it is about; empty: the same as the line before."""
+
+    label: str
+    text: str
+    level: str = ""
+
+
+def render(facts: _Facts, *, colours: bool) -> list[str]:
+    """The lines as they are printed.
+
+    Args:
+        facts: as `status.gather` makes them.
+        colours: whether to paint the labels.
+    """
+    return [_painted(line, colours=colours) for line in _lines(facts)]
+
+
+def local(unix: float) -> str:
+    """A time as the machine's zone has it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix))
+
+
+def span(seconds: float) -> str:
+    """A duration in its two largest units: ``3 d 2 h``, ``41 s``."""
+    words: list[tuple[int, str]] = []
+    left = max(0, round(seconds))
+    for unit, length in _UNITS:
+        if left >= length or words:
+            words.append((left // length, unit))
+        left %= length
+    return " ".join(f"{count} {unit}" for count, unit in words[:2] if count) or "0 s"
+
+
+def _painted(line: Line, *, colours: bool) -> str:
+    label = line.label.ljust(_LABEL_WIDTH)
+    if colours and line.level:
+        label = f"{_COLOURS[line.level]}{label}{_PLAIN}"
+    return label + printable(line.text)
+
+
+def _lines(facts: _Facts) -> Iterator[Line]:
+    agent = facts["agent"]
+    yield from _agent(facts)
+    yield from _queue(facts)
+    if agent:
+        yield from _link(agent)
+        yield from _upload(agent)
+        yield from _card(agent)
+    yield _books(facts["ledger"])
+    if agent:
+        yield from _odd_times(agent["health"])
+        for name, sensor in agent["sensors"].items():
+            yield from _sensor(name, sensor, facts["at"])
+
+
+def _agent(facts: _Facts) -> Iterator[Line]:
+    if facts["running"]:
+        agent = facts["agent"]
+        since = f"running for {span(agent['uptime_s'])}, version {agent['agent_version']}"
+        yield Line("agent", since, GOOD)
+    else:
+        yield Line("agent", "not running", BAD)
+    if (last := facts["last_run"]) is not None:
+        why = f" ({last['reason']})" if last["reason"] else ""
+        ended = f"the last run {_ENDS.get(last['ended'], last['ended'])}{why}"
+        yield Line("", f"{ended} after {span(last['uptime_s'])} or a little more")
+
+
+def _queue(facts: _Facts) -> Iterator[Line]:
+    queue = facts["queue"]
+    kinds = ", ".join(f"{depth} {word}" for word, depth in queue["by_priority"].items() if depth)
+    place = f"{queue['size_bytes'] / 1e6:.1f} MB in {queue['path']}"
+    yield Line("queue", f"{queue['depth']} waiting{f' ({kinds})' if kinds else ''}; {place}")
+    if queue["oldest_s"] is not None:
+        since = _since(facts["at"] - queue["oldest_s"], queue["oldest_s"])
+        yield Line("", f"the oldest waits {since}")
+    per_s = facts["agent"].get("growth_per_s")
+    if per_s and per_s > 0:
+        yield Line("", f"{round(per_s * 3600)} an hour more come than leave")
+    elif per_s and queue["depth"]:
+        yield Line("", f"at the present rate it is empty in {span(-queue['depth'] / per_s)}")
+
+
+def _link(agent: _Facts) -> Iterator[Line]:
+    health, at = agent["health"], agent["at"]
+    level, words = _STATES[health["link"]]
+    lasted = health["link_s"]
+    since = f" {_since(at - lasted, lasted)}" if lasted is not None else ""
+    yield Line("link", f"{health['link']}{since}: {words}", level)
+    if health["link_reason"]:
+        yield Line("", f"the last error: {_in_words(health['link_reason'])}")
+    if (wait_s := health["next_try_s"]) is not None:
+        yield Line("", f"the next try in {span(wait_s)}, at {local(at + wait_s)}")
+    if agent["link"]["do"]:
+        yield Line("", f"what to do: {agent['link']['do']}")
+    if (ago_s := health["last_delivery_s"]) is not None:
+        yield Line("", f"the server last took something {span(ago_s)} ago, at {local(at - ago_s)}")
+
+
+def _in_words(reason: str) -> str:
+    """An answer's number is said in words, in front of what the server itself said."""
+    found = re.match(r"HTTP (\d{3})\b", reason)
+    words = _ANSWERS.get(found[1]) if found else None
+    return f"{words} ({reason})" if words else reason
+
+
+def _upload(agent: _Facts) -> Iterator[Line]:
+    health, request = agent["health"], agent["request"]
+    size = f"{request['max_bytes'] / 1024:.0f} KiB"
+    items = f"{request['items']} item{'s' * (request['items'] != 1)}"
+    yield Line("upload", f"at most {items} and {size} a request")
+    month = f"{health['sent_bytes_month'] / 1e6:.1f} MB this month"
+    yield Line("", f"{health['sent_today']} sent today, {month}")
+    for period, spent in agent["quota"].items():
+        if spent["messages"] is not None:
+            used = f"{spent['sent_messages']} of {spent['messages']} messages"
+            yield Line("quota", f"{period}: {used}")
+        if spent["bytes"] is not None:
+            used = f"{spent['sent_bytes'] / 1e6:.1f} of {spent['bytes'] / 1e6:.1f} MB"
+            yield Line("quota", f"{period}: {used}")
+    if request["quota_reached"]:
+        reached = f"that of {request['quota_reached']} is reached: telemetry and logs wait"
+        yield Line("quota", f"{reached} for the next period; raise upload.quota to send them", ODD)
+
+
+def _card(agent: _Facts) -> Iterator[Line]:
+    """The disk, and what was written to it."""
+    health = agent["health"]
+    free, hours = health["free_bytes"], health["hours_left"]
+    said = f"{free / 1e9:.1f} GB free" if free is not None else "nobody can say what is free"
+    if hours == 0:
+        full = "less than an hour fits, then queue.when_full says what goes"
+        yield Line("disk", f"{said}; {full}", BAD)
+        yield Line("", "what to do: make room on the disk, or raise queue.max_size")
+    elif hours is not None:
+        yield Line("disk", f"{said}; room for {span(hours * 3600)} at the present rate")
+    else:
+        known = agent["growth_per_s"] is not None
+        yield Line("disk", f"{said}; {'the queue does not grow' if known else 'not known yet'}")
+    if (wear := health["wear_bytes_today"]) is not None:
+        yield Line("wear", f"{wear / 1e6:.1f} MB written to the card today")
+
+
+def _books(ledger: _Facts) -> Line:
+    """What is not zero, in words."""
+    counts = {name: n for name, n in ledger.items() if name != "corrupt_unknown"}
+    if ledger["corrupt_unknown"]:
+        counts["corrupt"] = f"{ledger['corrupt']} or more"
+    kept = ", ".join(f"{name} {n}" for name, n in counts.items() if n or name == "enqueued")
+    return Line("ledger", kept)
+
+
+def _odd_times(health: _Facts) -> Iterator[Line]:
+    """The clock; and a configuration that is not the file's."""
+    if health["clock"] == "synced":
+        yield Line("clock", "right")
+    else:
+        text = "not set since this machine started; readings are corrected when it is"
+        yield Line("clock", text, ODD)
+    if health["config"] == "last_good":
+        text = "the file has a mistake, so the agent runs on the last one that had none"
+        yield Line("config", text, BAD)
+        yield Line("", "what to do: `pyvorin-agent check` names it; then reload the service")
+
+
+def _sensor(name: str, sensor: _Facts, at: float) -> Iterator[Line]:
+    """A line for each channel that was ever read, and for each fault."""
+    for faulty, why in sensor["faults"].items():
+        began = sensor["faulty_since"].get(faulty)
+        since = "since before this start" if began is None else _since(began, at - began)
+        words = f" ({_FAULTS[why]})" if why in _FAULTS else ""
+        yield Line("sensor", f"{faulty}: {why}{words}, {since}", BAD)
+    for channel, last in sensor["last"].items():
+        age = f"({span(at - last['timestamp'])} ago)"
+        value = f"{last['value']} {last['unit']} at {local(last['timestamp'])} {age}"
+        yield Line("sensor", f"{channel}: {value}", "" if sensor["faults"] else GOOD)
+    if not sensor["faults"] and not sensor["last"]:
+        yield Line("sensor", f"{name}: not read yet")
+
+
+def _since(unix: float, lasted_s: float) -> str:
+    return f"since {local(unix)} ({span(lasted_s)})"

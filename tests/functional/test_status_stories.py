@@ -1,0 +1,141 @@
+"""What a person is told: whole outputs of `status`, under a clock that moves when told."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.clock import FakeClock
+from fakes.crowd import FakeDisk
+from fakes.rig import Rig
+from fakes.sensors import ScriptedSensor, slot
+from jsonschema import Draft202012Validator
+
+from edge_agent.cli.status import gather
+from edge_agent.cli.status_schema import STATUS
+from edge_agent.cli.status_text import render
+from edge_agent.cloud_sync.batch import Batch
+from edge_agent.cloud_sync.verdict import Action, Verdict
+from edge_agent.daemon import health
+from edge_agent.daemon.growth import LOOK_EVERY_S
+from edge_agent.daemon.runs import Run
+from edge_agent.daemon.wear import Wear
+from edge_agent.errors import SensorError
+from edge_agent.types import Priority
+
+CASES = Path(__file__).parents[1] / "testcases" / "status"
+GIB = 1 << 30
+MONTH_S = 30 * 86_400
+
+
+def answers(action: Action, reason: str) -> Callable[[object, Batch], Verdict]:
+    """A far end that always says the same."""
+    return lambda _server, _batch: Verdict(action, reason)
+
+
+class Site:
+    """An agent with two sensors, as its status shows it."""
+
+    def __init__(self, path: Path, clock: FakeClock, disk: FakeDisk) -> None:
+        self.path, self.clock = path, clock
+        self.disk = disk
+        self.disk.free = 9 * GIB
+        self.rig = Rig(path, clock, free_bytes=disk)
+        former = Run(self.rig.queue, clock)
+        former.wear = Wear(self.rig.queue.traffic, lambda: 0)
+        former.begin()
+        clock.advance(90_000)
+        former.note("stopped")
+        self.door = ScriptedSensor(1.0)
+        slots = slot("fridge", ScriptedSensor(4.25)), slot("door", self.door)
+        self.parts = self.rig.parts(*slots, ttl_s=dict.fromkeys(Priority, MONTH_S))
+        self.parts.run.wear = Wear(self.rig.queue.traffic, lambda: int(100 * clock.monotonic()))
+        self.parts.run.begin()
+        self._numbers = itertools.count()
+
+    def live(self, looks: int, readings: int, every_s: float = LOOK_EVERY_S) -> None:
+        """Let time pass, with so many readings before each look at everything."""
+        for _ in range(looks):
+            numbers = itertools.islice(self._numbers, readings)
+            self.rig.put(*numbers, ttl_s=MONTH_S)
+            self.rig.run(every_s)
+            self.parts.poller.step(self.clock.monotonic())
+            self.look()
+
+    def look(self) -> None:
+        """Write the status file, as the agent does."""
+        self.parts.run.note()
+        status = health.document(health.line(self.parts), self.parts)
+        (self.path / "status.json").write_text(json.dumps(status))
+
+    def facts(self) -> dict[str, Any]:
+        """What `status --json` prints, but for what differs from machine to machine."""
+        facts = gather(self.rig.queue, self.path, self.clock)
+        facts["queue"] |= {"path": "/var/lib/pyvorin/sync_queue.db", "size_bytes": 512_000}
+        facts["agent"]["agent_version"] = "1.2.3"
+        return facts
+
+
+@pytest.fixture
+def site(
+    tmp_path: Path, clock: FakeClock, disk: FakeDisk, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
+    """In a zone that is the same everywhere."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    made = Site(tmp_path, clock, disk)
+    yield made
+    made.rig.queue.close()
+    monkeypatch.undo()
+    time.tzset()
+
+
+def healthy(site: Site) -> None:
+    """Two hours of telemetry, all delivered."""
+    site.live(120, 6)
+
+
+def offline_three_days(site: Site) -> None:
+    """The network is away; somebody opened the door meanwhile."""
+    site.live(10, 1)
+    words = "dns: the server's name cannot be looked up"
+    site.rig.server.usual = answers(Action.LINK_DOWN, words)
+    site.rig.put("open", priority=Priority.CRITICAL, ttl_s=MONTH_S)
+    site.live(72, 360, 3600)
+
+
+def full_card(site: Site) -> None:
+    """Other programs have just filled it, and the network is away."""
+    site.rig.server.usual = answers(Action.LINK_DOWN, "timeout: no answer in time")
+    site.live(60, 10)
+    site.disk.free = 0
+    site.look()
+
+
+def dead_sensor(site: Site) -> None:
+    """Its wire came off an hour ago."""
+    site.live(30, 6)
+    site.door.reads = [SensorError("no answer at 0x76", reason="nack")]
+    site.live(60, 6)
+
+
+def wrong_key(site: Site) -> None:
+    """The server does not know it."""
+    site.live(30, 6)
+    site.rig.server.usual = answers(Action.SUSPENDED, "HTTP 401: unknown key")
+    site.live(45, 6)
+
+
+@pytest.mark.parametrize("story", [healthy, offline_three_days, full_card, dead_sensor, wrong_key])
+def test_status_tells_a_person_what_is_so(site: Site, story: Callable[[Site], None]) -> None:
+    """What, since when, why, and what to do; and as JSON what the schema promises."""
+    story(site)
+    facts = site.facts()
+    expected = (CASES / f"{story.__name__}.txt").read_text()
+    assert "\n".join([*render(facts, colours=False), ""]) == expected
+    Draft202012Validator(STATUS).validate(json.loads(json.dumps(facts)))
