@@ -18,6 +18,8 @@ GOOD, ODD, BAD = "good", "odd", "bad"
 _COLOURS = {GOOD: "\x1b[32m", ODD: "\x1b[33m", BAD: "\x1b[31m"}
 _PLAIN = "\x1b[0m"
 _LABEL_WIDTH = 9
+#: An agent speaks of itself every five seconds; one that has not for so long is stuck.
+_SILENT_S = 60
 _UNITS = (("y", 31_536_000), ("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 _STATES = {
@@ -127,6 +129,10 @@ def _agent(facts: _Facts) -> Iterator[Line]:
         agent = facts["agent"]
         since = f"running for {span(agent['uptime_s'])}, version {agent['agent_version']}"
         yield Line("agent", since, GOOD)
+        silent_s = facts["at"] - agent["at"]
+        if silent_s > _SILENT_S:
+            told = f"what it says of itself is {span(silent_s)} old"
+            yield Line("", f"{told}; `journalctl -u pyvorin-agent` may say why", ODD)
     else:
         yield Line("agent", "not running", BAD)
     if (last := facts["last_run"]) is not None:

@@ -137,6 +137,23 @@ def test_health_reading_marks_the_clock_as_every_reading_does(
     rig.queue.close()
 
 
+def test_health_document_says_since_when_a_sensor_is_faulty(rig: Rig) -> None:
+    """In wall time; not of a fault that was there before the start, and no more once it is well."""
+    door = ScriptedSensor(SensorError("gone", reason="nack"))
+    began = rig.clock.wall()
+    parts = rig.parts(slot("door", door), slot("gate"))
+    parts.poller.intake.faults.restore({"gate": "nack"})
+    rig.clock.advance(3600)
+    sensors = health.document(health.line(parts), parts)["sensors"]
+    assert sensors["gate"]["faulty_since"] == {}
+    assert sensors["door"]["faulty_since"] == {"door": began}
+    door.reads = [1.0]
+    for _ in range(3):
+        rig.clock.advance(3600)
+        parts.poller.step(rig.clock.monotonic())
+    assert health.document(health.line(parts), parts)["sensors"]["door"]["faulty_since"] == {}
+
+
 def test_health_line_says_for_how_long_an_outage_still_fits(rig: Rig) -> None:
     """A row a second: in an hour the room has shrunk by about as much as was said."""
     parts = rig.parts()

@@ -63,6 +63,21 @@ def test_status_names_what_is_odd_and_what_to_do(rig: Rig) -> None:
     assert "disk     nobody can say what is free; not known yet" in said
 
 
+def test_status_of_an_agent_that_is_stuck_says_how_old_its_words_are(rig: Rig) -> None:
+    """Its process is there, so it counts as running."""
+    facts = facts_of(rig)
+    assert " old; " not in text(facts)
+    facts["at"] += 600
+    assert "what it says of itself is 10 min old; `journalctl" in text(facts)
+
+
+def test_status_of_a_fault_from_before_the_start_does_not_make_up_a_time(rig: Rig) -> None:
+    """Only that it is older is known."""
+    facts = facts_of(rig)
+    facts["agent"]["sensors"]["door"] = {"last": {}, "faults": {"door": "odd"}, "faulty_since": {}}
+    assert "sensor   door: odd, since before this start" in text(facts)
+
+
 def test_status_of_a_good_configuration_says_nothing_of_it(rig: Rig) -> None:
     """Nor of quotas that there are not."""
     said = text(facts_of(rig))
