@@ -15,7 +15,8 @@ from typing import Any
 from edge_agent.cli.environment import CONFIG_FILE, environment_of
 from edge_agent.config.loader import load
 from edge_agent.config.model import Config
-from edge_agent.errors import ConfigError
+from edge_agent.config.model import Queue as QueueSettings
+from edge_agent.errors import ConfigError, StoreError
 
 
 def add_config_option(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +80,21 @@ def load_to_look(path: Path) -> Config:
             raise
         sys.stderr.write(f"{error.problems[0]}\npyvorin-agent: so this goes by {copy}\n")
         return load(copy, environ).config
+
+
+def queue_to_look(config_file: Path) -> QueueSettings:
+    """How the queue is kept, for a command that opens its file: which is there, and its owner we.
+
+    Raises:
+        ConfigError: the configuration cannot be read, so nobody knows where the queue is.
+        StoreError: there is no queue file yet.
+    """
+    settings = load_to_look(config_file).queue
+    path = Path(settings.path)
+    if not path.exists():
+        raise StoreError(f"{path} does not exist yet; start the agent first")
+    become_owner(path)
+    return settings
 
 
 def become_owner(path: Path) -> None:

@@ -11,19 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli.common import (
-    add_config_option,
-    add_json_options,
-    become_owner,
-    load_to_look,
-)
+from edge_agent.cli.common import add_config_option, add_json_options, queue_to_look
 from edge_agent.cli.status_schema import STATUS
 from edge_agent.cli.status_text import local, render
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.daemon.assembly import runtime_directory
 from edge_agent.daemon.runs import last_end
-from edge_agent.errors import StoreError
 
 _WATCH_EVERY_S = 2.0
 _CLEAR = "\x1b[H\x1b[2J"
@@ -46,11 +40,8 @@ def status(args: argparse.Namespace) -> int:
         ConfigError: the configuration cannot be read, so nobody knows where the queue is.
         StoreError: there is no queue file yet, or it cannot be read.
     """
-    path = Path(load_to_look(args.config).queue.path)
-    if not path.exists():
-        raise StoreError(f"{path} does not exist yet; start the agent first")
+    path = Path(queue_to_look(args.config).path)
     directory = runtime_directory(path, os.environ)
-    become_owner(path)
     with CloudSyncQueue(path) as queue:
         _print(queue, directory, args)
         while args.watch:

@@ -1,0 +1,72 @@
+"""What the ``queue`` commands share: how they are declared, opened, and how they answer."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from edge_agent.cli.common import add_config_option, queue_to_look
+from edge_agent.cloud_sync import CloudSyncQueue
+
+#: A group of commands, as argparse has it.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # argparse gives it no public name
+
+
+def add_command(
+    commands: Commands,
+    name: str,
+    summary: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    example: str,
+) -> argparse.ArgumentParser:
+    """A command with ``--config``, and an example at the end of its help."""
+    parser = commands.add_parser(name, help=summary, epilog=f"Example: pyvorin-agent {example}")
+    add_config_option(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+@contextlib.contextmanager
+def opened(config_file: Path) -> Iterator[CloudSyncQueue]:
+    """The queue of a configuration, kept as the agent keeps it; an agent may run beside.
+
+    Raises:
+        ConfigError: the configuration cannot be read.
+        StoreError: there is no queue file yet, or it cannot be used.
+    """
+    settings = queue_to_look(config_file)
+    with CloudSyncQueue(
+        settings.path,
+        durability=settings.durability,
+        max_size_bytes=settings.max_size_bytes,
+        min_free_disk_bytes=settings.min_free_disk_bytes,
+        when_full=settings.when_full,
+    ) as queue:
+        yield queue
+
+
+def answer(args: argparse.Namespace, facts: Mapping[str, Any], lines: Sequence[str]) -> None:
+    """Print the facts as JSON where that was asked for, else the lines."""
+    sys.stdout.write(json.dumps(facts) + "\n" if args.json else "".join(f"{x}\n" for x in lines))
+
+
+def whole_number(written: str) -> int:
+    """A number from 1 on.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, in one sentence.
+    """
+    if written.isascii() and written.isdecimal() and int(written) > 0:
+        return int(written)
+    raise argparse.ArgumentTypeError(f"{written!r} is no number from 1 on")
+
+
+def counted(number: int, what: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
