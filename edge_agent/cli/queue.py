@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from edge_agent.cli import queue_file, queue_look
+from edge_agent.cli import queue_dead, queue_export, queue_file, queue_look, queue_purge
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``queue`` and its commands."""
     parser = commands.add_parser("queue", help="look at the queue, carry rows away, erase")
     group = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (queue_look, queue_file):
+    for command in (queue_look, queue_file, queue_export, queue_purge, queue_dead):
         command.register(group)

@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 
 from edge_agent.cli.common import add_config_option, queue_to_look
 from edge_agent.cloud_sync import CloudSyncQueue
+from edge_agent.errors import QueueError
 
 #: A group of commands, as argparse has it.
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # argparse gives it no public name
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # it has no other name
 
 
 def add_command(
@@ -54,6 +55,27 @@ def opened(config_file: Path) -> Iterator[CloudSyncQueue]:
 def answer(args: argparse.Namespace, facts: Mapping[str, Any], lines: Sequence[str]) -> None:
     """Print the facts as JSON where that was asked for, else the lines."""
     sys.stdout.write(json.dumps(facts) + "\n" if args.json else "".join(f"{x}\n" for x in lines))
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Whether a person at the terminal says yes.
+
+    Args:
+        question: a sentence; what stands for yes and no is put behind it.
+        yes: was said on the command line, so nobody is asked.
+
+    Raises:
+        QueueError: there is nobody to be asked.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise QueueError(
+            "nobody is there to be asked; say --yes, and it is done without a question"
+        )
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def whole_number(written: str) -> int:

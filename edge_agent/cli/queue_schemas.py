@@ -83,3 +83,18 @@ VACUUM = whole(
     given_back_bytes=_BYTES,
     size_bytes=said(COUNT, "Bytes of the file and its log, now."),
 )
+
+_DEAD = {
+    "queue_id": said(TEXT, "With `id`, what names the row for ever."),
+    "device_id": TEXT,
+    "id": COUNT,
+    "payload": _PAYLOAD,
+    "priority": _PRIORITY,
+    "created_at": _CREATED,
+    "ttl_seconds": COUNT,
+    "retry_count": COUNT,
+    "died_at": said(NUMBER, "When it was condemned, Unix seconds."),
+    "reason": said(TEXT, "The answer that condemned it."),
+}
+DEAD_LIST = whole("pyvorin-agent queue dead list --json", dead_letters=listed(record(**_DEAD)))
+DEAD_SHOW = whole("pyvorin-agent queue dead show --json", **_DEAD)

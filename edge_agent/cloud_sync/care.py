@@ -6,13 +6,16 @@ Everything here works in slices beside a running agent, which goes on storing an
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from edge_agent.cloud_sync import erasure, export, soundness
+from edge_agent.cloud_sync import dead, erasure, export, soundness
+from edge_agent.cloud_sync.dead import DeadLetter
 from edge_agent.cloud_sync.erasure import Affected, Erased
 from edge_agent.cloud_sync.export import Exported
 from edge_agent.cloud_sync.housekeeping import Housekeeping
+from edge_agent.cloud_sync.pace import giving_way
 from edge_agent.cloud_sync.soundness import Soundness
 from edge_agent.cloud_sync.which import Which
 
@@ -118,3 +121,44 @@ class Care(Housekeeping):
             StoreError: the file cannot be written.
         """
         return erasure.give_back(self._store, progress)
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """What servers condemned, by id; read in slices while it is gone through."""
+        return dead.all_of(self._store)
+
+    def replay(self, ids: Sequence[int]) -> int:
+        """Send dead letters once more: back into the queue under their ids, their TTL anew.
+
+        In slices; each is booked in the transaction that moves it.
+
+        Returns:
+            how many there were; ids of none are left out.
+
+        Raises:
+            StoreError: the file cannot be written; those moved by then are in the queue.
+        """
+        moved, now = 0, self._settled()
+        for part in dead.slices(ids):
+            with giving_way():
+                moved += self._store.change(functools.partial(dead.replay, ids=part, now=now))
+        return moved
+
+    def drop(self, ids: Sequence[int]) -> int:
+        """Delete dead letters because a person said so; booked as discarded.
+
+        Copies may be left in the file until `purge` is asked for what they say.
+
+        Returns:
+            how many there were; ids of none are left out.
+
+        Raises:
+            StoreError: the file cannot be written; those deleted by then are booked.
+
+        Warning:
+            Data is lost for good.
+        """
+        gone = 0
+        for part in dead.slices(ids):
+            with giving_way():
+                gone += self._store.change(functools.partial(dead.drop, ids=part, fate="discarded"))
+        return gone

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge_agent.cloud_sync import correction, gaps, ledger, origin, rows, salvage, schema
+from edge_agent.cloud_sync import correction, dead, gaps, origin, rows, salvage, schema
 from edge_agent.cloud_sync.limits import free_bytes
 from edge_agent.cloud_sync.pace import giving_way
 from edge_agent.cloud_sync.store import Store
@@ -214,10 +214,7 @@ class _Search:
         ids, _ = self.look(db, after)
         if self.table == "sync_queue":
             return rows.remove(db, ids, self.which.fate)
-        db.executemany("DELETE FROM dead_letters WHERE id = ?", [(number,) for number in ids])
-        ledger.post(db, "dead", -len(ids))
-        ledger.post(db, self.which.fate, len(ids))
-        return len(ids)
+        return dead.drop(db, ids, self.which.fate)
 
 
 def _searches(store: Store, which: Which, now: float) -> list[_Search]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import pty
+import re
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.processes import Site, command, until
+from fakes.processes import COMMAND, Site, command, received, until
 from jsonschema import Draft202012Validator
 
 from edge_agent.cli import queue_schemas
@@ -19,7 +23,12 @@ CONFIG = """
 sensors:
   - {name: probe, type: simulated, interval: 100ms, base: 4, amplitude: 0}
 """
-Ask = Callable[..., Any]
+#: What is published, by title.
+SCHEMAS: dict[str, dict[str, Any]] = {
+    value["title"]: value
+    for value in vars(queue_schemas).values()
+    if isinstance(value, dict) and "title" in value
+}
 
 
 @pytest.fixture(params=["running", "stopped"])
@@ -55,9 +64,8 @@ def facts_of(site: Site, *words: str, code: int = 0) -> dict[str, Any]:
     ended = command("queue", *words, "--json", "--config", site.config, env=environment(site))
     assert ended.returncode == code, ended.stderr
     facts: dict[str, Any] = json.loads(ended.stdout)
-    schema = json.loads(command("queue", *words, "--json-schema").stdout)
-    Draft202012Validator.check_schema(schema)
-    Draft202012Validator(schema).validate(facts)
+    name = " ".join(word for word in words if word.isalpha())
+    Draft202012Validator(SCHEMAS[f"pyvorin-agent queue {name} --json"]).validate(facts)
     return facts
 
 
@@ -119,7 +127,158 @@ def test_queue_vacuum_gives_space_back(agent_site: Site) -> None:
     assert " bytes given back, " in asked(agent_site, "vacuum")
 
 
-@pytest.mark.parametrize("words", ["stats", "peek", "verify", "vacuum"])
+def test_queue_export_and_move_carry_rows_away(agent_site: Site, tmp_path: Path) -> None:
+    """One line for each row; with --move they leave the queue."""
+    for name, move in (("all.ndjson", []), ("moved.ndjson", ["--move"])):
+        said = asked(agent_site, "export", tmp_path / name, *move)
+        lines = (tmp_path / name).read_text().splitlines()
+        assert said.startswith(f"{tmp_path / name}: {len(lines)} row")
+        assert json.loads(lines[0])["id"] == 1
+    left = facts_of(agent_site, "stats")
+    assert left["ledger"]["exported"] == len(lines)
+    refused = asked(agent_site, "export", tmp_path / "all.ndjson", code=1)
+    assert "there is such a file already; name another" in refused
+
+
+def test_queue_purge_of_a_sensor_leaves_no_byte_of_it(agent_site: Site) -> None:
+    """Not in the file, its log, its reserve, nor in what an agent that has ended said of itself."""
+    agent_site.configure("sensors: [{name: other, type: simulated, interval: 100ms}]\n")
+    running = json.loads(command("status", "--json", "--config", agent_site.config).stdout)[
+        "running"
+    ]
+    if running:
+        os.kill(agent_site.status()["pid"], signal.SIGHUP)
+        until(lambda: "other" in agent_site.status()["sensors"], "the reload")
+    with CloudSyncQueue(agent_site.queue) as queue:
+        queue.enqueue({"sensor_name": "probe.x", "text": "probe"})
+        queue.dead_letter([1], "HTTP 400 probe")
+    assert traces(agent_site, "probe")
+
+    said = asked(agent_site, "purge", "--sensor", "probe", "--yes")
+
+    # A configuration's copy is no reading; the next start replaces it.
+    kept = {"status.json"} if running else {"last_good.yaml"}
+    assert traces(agent_site, "probe") <= kept
+    assert "1 dead letter" in said.splitlines()[0]
+    assert re.search(r"(?m)^[0-9a-f]{32} +\S+ +1 +\d+$", said)
+    assert facts_of(agent_site, "verify")["sound"]
+
+
+def traces(site: Site, word: str) -> set[str]:
+    """The files that have the word in them, as another process sees them.
+
+    To open the database here would drop the locks that SQLite holds on it.
+    """
+    found = subprocess.run(
+        ["grep", "-alr", word, str(site.directory)], capture_output=True, text=True, check=False
+    )
+    return {Path(name).name for name in found.stdout.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("selection", "left"),
+    [
+        (["--expired"], 8),
+        (["--match", "n=5"], 7),
+        (["--before", "2026-01-01"], 8),
+        (["--before", "2999-01-01T00:00Z"], 0),
+        (["--all"], 0),
+    ],
+)
+def test_queue_purge_takes_what_was_meant(full: Site, selection: list[str], left: int) -> None:
+    """And books it; dead letters too, but for --expired."""
+    asked(full, "purge", *selection, "--yes")
+    facts = facts_of(full, "stats")
+    assert facts["depth"] == left
+    assert facts["dead_letters"] == (0 if left == 0 else 2)
+
+
+def test_queue_purge_with_nobody_to_ask_refuses(full: Site) -> None:
+    """The count is shown, and nothing is gone."""
+    said = asked(full, "purge", "--all", code=1)
+    assert "nobody is there to be asked; say --yes" in said
+    assert facts_of(full, "stats")["depth"] == 8
+
+
+@pytest.mark.parametrize(("typed", "depth"), [("n", 8), ("", 8), ("yes", 0)])
+def test_queue_purge_at_a_terminal_asks(full: Site, typed: str, depth: int) -> None:
+    """Only a yes is one."""
+    master, slave = pty.openpty()
+    os.write(master, f"{typed}\n".encode())
+    ended = subprocess.run(
+        [*COMMAND, "queue", "purge", "--all", "--config", full.config],
+        stdin=slave,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    os.close(master)
+    os.close(slave)
+    assert "Delete for good? [y/N] " in ended.stderr
+    assert ended.returncode == (1 if depth else 0)
+    assert facts_of(full, "stats")["depth"] == depth
+
+
+def test_queue_purge_beside_an_agent_that_reads_on_says_so(agent_site: Site) -> None:
+    """What comes back would surprise."""
+    running = json.loads(command("status", "--json", "--config", agent_site.config).stdout)[
+        "running"
+    ]
+    ended = command(
+        *("queue", "purge", "--sensor", "probe", "--yes", "--config", agent_site.config),
+        env=environment(agent_site),
+    )
+    assert ("the running agent goes on reading probe;" in ended.stderr) == running
+
+
+def test_queue_purge_with_a_wrong_selection_is_usage() -> None:
+    """In a sentence."""
+    for words, said in (
+        (["--match", "badge"], "has no '='; write metadata.badge_id=17"),
+        (["--before", "yesterday"], "is no time; write 2026-03-01"),
+        (["--sensor", ""], "the sensor's name is empty"),
+        ([], "one of the arguments --expired"),
+    ):
+        ended = command("queue", "purge", *words)
+        assert ended.returncode == 2
+        assert said in ended.stderr
+
+
+def test_queue_dead_letters_are_listed_shown_replayed_and_dropped(full: Site) -> None:
+    """Each with its answer; a replayed one is queued under its id, a dropped one is discarded."""
+    letters = facts_of(full, "dead", "list")["dead_letters"]
+    assert [letter["id"] for letter in letters] == [1, 2]
+    assert "probe   HTTP 400 no such sensor" in asked(full, "dead", "list")
+    shown = facts_of(full, "dead", "show", "2")
+    assert (shown["payload"]["n"], shown["device_id"]) == (1, "pi-7")
+    assert "no dead letter has the id 7;" in asked(full, "dead", "show", "7", code=1)
+
+    assert asked(full, "dead", "replay", "2") == "1 dead letter back in the queue\n"
+    assert 2 in [item["id"] for item in facts_of(full, "peek", "-n", "20")["items"]]
+    assert "no dead letter has the id 2, 9;" in asked(full, "dead", "drop", "2", "9", code=1)
+    assert "say --yes" in asked(full, "dead", "drop", code=1)
+    assert asked(full, "dead", "drop", "--yes") == "1 dead letter deleted\n"
+    assert asked(full, "dead", "list") == "no dead letters\n"
+    ledger = facts_of(full, "stats")["ledger"]
+    assert (ledger["queued"], ledger["dead"], ledger["discarded"]) == (9, 0, 1)
+    assert facts_of(full, "verify")["sound"]
+
+
+def test_queue_dead_replay_beside_an_agent_is_sent_once_more(site: Site) -> None:
+    """By the running agent, as any other row."""
+    _, url = site.receiver()
+    with CloudSyncQueue(site.queue) as queue:
+        queue.enqueue({"sensor_name": "door", "timestamp": 1.0, "value": 1})
+        queue.dead_letter([1], "HTTP 400")
+    site.configure(f"upload: {{endpoint: {url}, interval: 200ms}}\n{CONFIG}")
+    site.agent()
+    asked(site, "dead", "replay")
+    until(lambda: ("door", 1.0) in received(site), "the dead letter at the receiver")
+
+
+@pytest.mark.parametrize(
+    "words", ["stats", "peek", "verify", "vacuum", "export x", "purge --all", "dead list"]
+)
 def test_queue_commands_without_a_queue_say_what_to_do(site: Site, words: str) -> None:
     """No queue is made by asking for one."""
     site.configure(CONFIG)
@@ -129,11 +288,15 @@ def test_queue_commands_without_a_queue_say_what_to_do(site: Site, words: str) -
 
 def test_queue_help_has_an_example_each() -> None:
     """For who asks for it there, and wrong usage is 2."""
-    for name in ("stats", "peek", "verify", "vacuum"):
+    for name in ("stats", "peek", "verify", "vacuum", "export", "purge"):
         assert f"Example: pyvorin-agent queue {name}" in command("queue", name, "--help").stdout
     assert command("queue", "peek", "-n", "0").returncode == 2
 
 
-def test_queue_schemas_are_titled_by_their_commands() -> None:
-    """As `--json-schema` prints them."""
-    assert queue_schemas.STATS["title"] == "pyvorin-agent queue stats --json"
+def test_queue_commands_print_the_schemas_of_their_json() -> None:
+    """So that a program can be written against them."""
+    assert len(SCHEMAS) == 6
+    for title, schema in SCHEMAS.items():
+        words = title.removeprefix("pyvorin-agent ").removesuffix(" --json").split()
+        assert json.loads(command(*words, "--json-schema").stdout) == schema
+        Draft202012Validator.check_schema(schema)

@@ -1,0 +1,46 @@
+"""``queue export``: rows into a file, for a site without a link."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from edge_agent.cli.progress import progress
+from edge_agent.cli.queue_common import Commands, add_command, counted, opened
+
+
+def register(commands: Commands) -> None:
+    """Add ``export FILE [--move]``."""
+    parser = add_command(
+        commands,
+        "export",
+        "write what is queued into a file, to be sent from elsewhere",
+        export,
+        example="queue export --move barn.ndjson.gz",
+    )
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="is not there yet; gzip where it ends in .gz"
+    )
+    parser.add_argument(
+        "--move",
+        action="store_true",
+        help="delete from the queue what was read back from the finished file",
+    )
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write the file; 0, or 1 where a row could not be written.
+
+    Raises:
+        StoreError: the file or the queue cannot be used; nothing is lost.
+    """
+    with opened(args.config) as queue, progress("rows", queue.pending_count()) as tell:
+        done = queue.export(args.file, move=args.move, progress=tell)
+    size = f"{done.size_bytes} bytes"
+    moved = f"; {done.moved} of them left the queue" if args.move else ""
+    sys.stdout.write(f"{done.path}: {counted(done.count, 'row')}, {size}{moved}\n")
+    if done.unfit:
+        rows = counted(done.unfit, "row")
+        sys.stderr.write(f"pyvorin-agent: {rows} stay in the queue: their payload is no JSON\n")
+    return int(bool(done.unfit))

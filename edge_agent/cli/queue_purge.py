@@ -1,0 +1,140 @@
+"""``queue purge``: what a person wants gone, and what to ask the server for."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from edge_agent.cli.progress import progress
+from edge_agent.cli.queue_common import Commands, add_command, confirmed, counted, opened
+from edge_agent.cli.status import running_agent
+from edge_agent.cli.table import aligned
+from edge_agent.cloud_sync import which
+from edge_agent.cloud_sync.erasure import Affected, Erased
+from edge_agent.cloud_sync.origin import IdRange
+from edge_agent.cloud_sync.which import Which
+from edge_agent.daemon.assembly import runtime_directory
+
+
+def register(commands: Commands) -> None:
+    """Add ``purge`` and its selections."""
+    parser = add_command(
+        commands,
+        "purge",
+        "delete rows unsent, without a trace where it is about what they say",
+        purge,
+        example="queue purge --match metadata.badge_id=17",
+    )
+    choice = parser.add_mutually_exclusive_group(required=True)
+    _flag(choice, "--expired", which.expired(), "what has outlived its TTL")
+    _option(choice, "--sensor", which.of_sensor, "NAME", "readings of a sensor and of its channels")
+    _option(choice, "--match", _matching, "PATH=VALUE", "what has this value at metadata.badge_id")
+    _option(choice, "--before", _before, "TIME", "what was queued before 2026-03-01T12:00")
+    _flag(choice, "--all", which.everything(), "every row, every dead letter, every gap")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _flag(
+    choice: argparse._MutuallyExclusiveGroup, name: str, selection: Which, meaning: str
+) -> None:
+    choice.add_argument(name, dest="which", action="store_const", const=selection, help=meaning)
+
+
+def _option(
+    choice: argparse._MutuallyExclusiveGroup,
+    name: str,
+    made: Callable[[str], Which],
+    metavar: str,
+    meaning: str,
+) -> None:
+    def selection(written: str) -> Which:
+        try:
+            return made(written)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from None
+
+    choice.add_argument(name, dest="which", type=selection, metavar=metavar, help=meaning)
+
+
+def _matching(written: str) -> Which:
+    path, equals, value = written.partition("=")
+    if not equals:
+        raise ValueError(f"{written!r} has no '='; write metadata.badge_id=17")
+    return which.matching(path, value)
+
+
+def _before(written: str) -> Which:
+    try:
+        return which.before(dt.datetime.fromisoformat(written).timestamp())
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{written!r} is no time; write 2026-03-01 or 2026-03-01T12:00 (this machine's zone),"
+            " or 2026-03-01T12:00Z"
+        ) from None
+
+
+def purge(args: argparse.Namespace) -> int:
+    """Count, ask, delete; 0, or 1 where it was not wanted or copies remain.
+
+    Raises:
+        QueueError: nobody is there to be asked.
+        StoreError: the file cannot be used; what was deleted by then is booked.
+    """
+    with opened(args.config) as queue:
+        affected = queue.count(args.which)
+        sys.stdout.write(f"{queue.path}: {_words(affected)}\n")
+        sys.stdout.flush()
+        if not confirmed("Delete for good?", yes=args.yes):
+            sys.stderr.write("pyvorin-agent: nothing was deleted\n")
+            return 1
+        with progress("deleted", affected.rows + affected.dead_letters) as tell:
+            gone = queue.purge(args.which, progress=tell)
+        _tell(gone)
+        _beside(runtime_directory(queue.path, os.environ) / "status.json", args.which)
+    if gone.remains:
+        sys.stderr.write(f"pyvorin-agent: {gone.remains}\n")
+    return int(bool(gone.remains))
+
+
+def _words(affected: Affected) -> str:
+    """What goes, or went."""
+    parts = [counted(affected.rows, "row"), counted(affected.dead_letters, "dead letter")]
+    for number, what in (
+        (affected.gaps, "gaps still to be told"),
+        (affected.notes, "states and lines of history"),
+        (len(affected.files), "damaged files set aside"),
+    ):
+        if number:
+            parts.append(f"{what}: {number}")
+    return ", ".join(parts)
+
+
+def _tell(gone: Erased) -> None:
+    sys.stdout.write(f"deleted: {_words(gone)}; {gone.given_back_bytes} bytes given back\n")
+    if gone.ranges:
+        sys.stdout.write("ids ever given out, to ask the server for:\n")
+        header = ("QUEUE_ID", "DEVICE_ID", "FIRST", "LAST")
+        lines = aligned([header, *map(_row, gone.ranges)])
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _row(given: IdRange) -> tuple[str, ...]:
+    return given.queue_id, given.device_id or "-", str(given.first_id), str(given.last_id)
+
+
+def _beside(status_file: Path, selection: Which) -> None:
+    """What an agent wrote of itself is of the past where none runs; one that runs may read on."""
+    agent = running_agent(status_file)
+    if agent is None:
+        if selection.erases:
+            status_file.unlink(missing_ok=True)
+        return
+    for name in filter(selection.takes_note, agent["sensors"]):
+        sys.stderr.write(
+            f"pyvorin-agent: the running agent goes on reading {name}; take it out of the"
+            " configuration, reload, and purge once more\n"
+        )
