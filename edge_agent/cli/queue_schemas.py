@@ -96,5 +96,5 @@ _DEAD = {
     "died_at": said(NUMBER, "When it was condemned, Unix seconds."),
     "reason": said(TEXT, "The answer that condemned it."),
 }
-DEAD_LIST = whole("pyvorin-agent queue dead list --json", dead_letters=listed(record(**_DEAD)))
+DEAD_LIST = whole("pyvorin-agent queue dead list --json", dead_letters=list_of(object_of(**_DEAD)))
 DEAD_SHOW = whole("pyvorin-agent queue dead show --json", **_DEAD)

@@ -118,6 +118,7 @@ def document(fields: dict[str, Any], parts: Parts) -> dict[str, Any]:
         "read_total": parts.poller.intake.read_total,
         "overruns_total": parts.poller.overruns_total,
         "delivered_total": flusher.delivered_total,
+        "attempts_total": flusher.link.attempts_total,
         "request": {
             "items": flusher.sizing.items,
             "max_bytes": flusher.sizing.max_bytes,

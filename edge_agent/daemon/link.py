@@ -69,6 +69,8 @@ class Link:
         self.reason = ""
         #: monotonic seconds before which nothing is tried
         self.next_try = 0.0
+        #: tries since the start, whatever came of them
+        self.attempts_total = 0
         self._failures = 0
         self._base_s = base_s
         #: the longest back-off, in seconds
@@ -87,6 +89,7 @@ class Link:
 
     def worked(self, now: float) -> None:
         """The server took something."""
+        self.attempts_total += 1
         if self.state in _BACK:
             lasted = now - self.since
             line = event(_BACK[self.state], after_s=round(lasted), attempts=self._failures)
@@ -111,6 +114,7 @@ class Link:
             for, or the longest back-off where endpoint or key is wrong.
         """
         state = _STATE_OF[action]
+        self.attempts_total += 1
         self._failures += 1
         hold_s = self.longest_s
         if state != SUSPENDED:

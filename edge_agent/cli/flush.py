@@ -1,0 +1,133 @@
+"""``flush``: asks the running agent to send now, and says how it went."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edge_agent.cli.common import load_to_look
+from edge_agent.cli.queue_common import Commands, add_command, counted, whole_number
+from edge_agent.cli.status import running_agent
+from edge_agent.daemon.assembly import runtime_directory
+from edge_agent.errors import EdgeAgentError
+
+#: How often the status is looked at; the agent writes it every five seconds at the latest.
+_LOOK_EVERY_S = 0.2
+#: A request may take its whole `upload.timeout`, and one may be on its way already.
+_WAIT_S = 60
+
+
+def register(commands: Commands) -> None:
+    """Add ``flush``."""
+    parser = add_command(
+        commands, "flush", "have the running agent send now", flush, example="flush"
+    )
+    parser.add_argument(
+        "--wait",
+        type=whole_number,
+        default=_WAIT_S,
+        metavar="SECONDS",
+        help="how long to wait for the outcome (default: %(default)s)",
+    )
+
+
+def flush(args: argparse.Namespace) -> int:
+    """Ask, and wait for the outcome; 0, or 1 where nothing was delivered.
+
+    Raises:
+        ConfigError: the configuration cannot be read, so nobody knows where the agent's status is.
+        EdgeAgentError: no agent runs, it is another user's, or nothing came of it in time.
+    """
+    queue = Path(load_to_look(args.config).queue.path)
+    file = runtime_directory(queue, os.environ) / "status.json"
+    before = _agent(file)
+    if before["health"]["link"] == "store_only":
+        raise EdgeAgentError("the agent has no upload.endpoint, so it keeps all and sends nothing")
+    _ask(before["pid"])
+    for now in _changes(file, before, args.wait):
+        if now["delivered_total"] > before["delivered_total"]:
+            return _delivered(now, before)
+        if now["attempts_total"] != before["attempts_total"] and now["health"]["link"] != "up":
+            raise EdgeAgentError(_failed(now["health"]))
+        if not now["health"]["depth"]:
+            sys.stdout.write("nothing was waiting\n")
+            return 0
+    raise EdgeAgentError(_in_vain(running_agent(file) or before, before, args.wait))
+
+
+def _agent(file: Path) -> dict[str, Any]:
+    """What a running agent last wrote of itself.
+
+    Raises:
+        EdgeAgentError: none runs.
+    """
+    agent = running_agent(file)
+    if agent is None or not _is_agent(agent["pid"]):
+        raise EdgeAgentError(
+            "no agent runs that could send; start it (sudo systemctl start pyvorin-agent), or take"
+            " the rows elsewhere (pyvorin-agent queue export)"
+        )
+    return agent
+
+
+def _is_agent(pid: int) -> bool:
+    """Whether a process is an agent: a number is given anew, and the signal ends most others.
+
+    Source: proc(5), /proc/pid/cmdline.
+    """
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    names = {word.rpartition(b"/")[2] for word in words}
+    return b"run" in words and bool(names & {b"pyvorin-agent", b"edge_agent"})
+
+
+def _ask(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGUSR1)
+    except PermissionError:
+        raise EdgeAgentError(f"the agent (pid {pid}) is another user's; use sudo") from None
+    except ProcessLookupError:
+        raise EdgeAgentError("the agent has just ended; see pyvorin-agent status") from None
+
+
+def _changes(file: Path, before: dict[str, Any], wait_s: float) -> Iterator[dict[str, Any]]:
+    """What the agent writes of itself from now on, until it has ended or the time is over."""
+    deadline = time.monotonic() + wait_s
+    seen = before["at"]
+    while time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY_S)
+        now = running_agent(file)
+        if now is None or now["pid"] != before["pid"]:
+            return
+        if now["at"] != seen:
+            seen = now["at"]
+            yield now
+
+
+def _delivered(now: dict[str, Any], before: dict[str, Any]) -> int:
+    count = counted(now["delivered_total"] - before["delivered_total"], "reading")
+    sys.stdout.write(f"{count} delivered, {now['health']['depth']} waiting\n")
+    return 0
+
+
+def _failed(health: dict[str, Any]) -> str:
+    """How an attempt failed, and when the next one is."""
+    again = "" if health["next_try_s"] is None else f"; next try in {health['next_try_s']} s"
+    return f"nothing was delivered: link {health['link']}, {health['link_reason']}{again}"
+
+
+def _in_vain(now: dict[str, Any], before: dict[str, Any], wait_s: float) -> str:
+    """Why there is no outcome."""
+    if now["at"] == before["at"]:
+        return f"the agent has not answered within {wait_s} s; see journalctl -u pyvorin-agent"
+    quota = now["request"]["quota_reached"]
+    why = f"the quota of {quota} is reached" if quota else "see pyvorin-agent status"
+    return f"nothing was delivered within {wait_s} s, {now['health']['depth']} waiting; {why}"
