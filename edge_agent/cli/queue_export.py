@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from edge_agent.cli.progress import progress
 from edge_agent.cli.queue_common import Commands, add_command, counted, opened
+from edge_agent.errors import StoreError
 
 
 def register(commands: Commands) -> None:
@@ -36,6 +38,7 @@ def export(args: argparse.Namespace) -> int:
         StoreError: the file or the queue cannot be used; nothing is lost.
     """
     with opened(args.config) as queue, progress("rows", queue.pending_count()) as tell:
+        _check_writable(args.file.absolute().parent)
         done = queue.export(args.file, move=args.move, progress=tell)
     size = f"{done.size_bytes} bytes"
     moved = f"; {done.moved} of them left the queue" if args.move else ""
@@ -44,3 +47,12 @@ def export(args: argparse.Namespace) -> int:
         rows = counted(done.unfit, "row")
         sys.stderr.write(f"pyvorin-agent: {rows} stay in the queue: their payload is no JSON\n")
     return int(bool(done.unfit))
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises StoreError where we, as root the queue's owner by now, may not make a file."""
+    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(
+            f"{folder}: the queue's owner (uid {os.geteuid()}), as whom this runs, may not write"
+            " there; name a folder where it may, such as /tmp, and take the file from there"
+        )
