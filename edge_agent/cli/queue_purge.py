@@ -131,7 +131,8 @@ def _beside(status_file: Path, selection: Which) -> None:
     agent = running_agent(status_file)
     if agent is None:
         if selection.erases:
-            status_file.unlink(missing_ok=True)
+            for name in (status_file.name, "metrics.prom"):
+                status_file.with_name(name).unlink(missing_ok=True)
         return
     for name in filter(selection.takes_note, agent["sensors"]):
         sys.stderr.write(

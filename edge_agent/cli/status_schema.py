@@ -87,6 +87,7 @@ _AGENT = object_of(
     read_total=COUNT,
     overruns_total=COUNT,
     delivered_total=said(COUNT, "Since the start."),
+    attempts_total=said(COUNT, "Requests that were tried since the start."),
     request=object_of(
         items=COUNT, max_bytes=COUNT, quota_reached=said(TEXT, "Empty: no quota is reached.")
     ),

@@ -157,7 +157,7 @@ def test_queue_purge_of_a_sensor_leaves_no_byte_of_it(agent_site: Site) -> None:
     said = asked(agent_site, "purge", "--sensor", "probe", "--yes")
 
     # A configuration's copy is no reading; the next start replaces it.
-    kept = {"status.json"} if running else {"last_good.yaml"}
+    kept = {"status.json", "metrics.prom"} if running else {"last_good.yaml"}
     assert traces(agent_site, "probe") <= kept
     assert "1 dead letter" in said.splitlines()[0]
     assert re.search(r"(?m)^[0-9a-f]{32} +\S+ +1 +\d+$", said)
