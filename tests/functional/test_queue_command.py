@@ -8,6 +8,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +301,10 @@ def test_queue_commands_print_the_schemas_of_their_json() -> None:
         words = title.removeprefix("pyvorin-agent ").removesuffix(" --json").split()
         assert json.loads(command(*words, "--json-schema").stdout) == schema
         Draft202012Validator.check_schema(schema)
+
+
+def test_command_line_loads_neither_rich_nor_requests() -> None:
+    """The daemon is one of its commands, and would carry them."""
+    look = "import sys, edge_agent.cli.main; print({'rich', 'requests'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
