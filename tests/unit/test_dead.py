@@ -68,3 +68,15 @@ def test_dead_letters_go_in_slices_and_are_booked(
     assert (books.queued, books.dead, books.discarded, books.closes) == (3, 0, 4, True)
     assert queue.replay([]) == queue.drop([]) == 0
     assert queue.verify().problems == ()
+
+
+def test_dead_letter_replayed_is_found_also_in_its_old_place(
+    queue: CloudSyncQueue, clock: FakeClock
+) -> None:
+    """A start puts nacked rows back there, further in the past than any TTL before."""
+    ids = buried(queue, 1)
+    clock.advance(10 * TTL_S)
+    queue.replay(ids)
+    queue.nack(ids, 0.0)
+    assert queue.release_retries() == 1
+    assert [item.id for item in queue.dequeue()] == ids
