@@ -12,9 +12,12 @@ from typing import Any
 from edge_agent.config import model
 from edge_agent.daemon import assembly, health
 from edge_agent.daemon.flusher import Uploader
+from edge_agent.daemon.growth import Growth
 from edge_agent.daemon.poller import Poller
 from edge_agent.daemon.privacy_key import make_shield
 from edge_agent.daemon.readers import InlineReaders
+from edge_agent.daemon.runs import Run
+from edge_agent.daemon.wear import Wear
 from edge_agent.types import Priority, SensorReading
 from fakes.clock import FakeClock
 from fakes.server import DOWN, FakeServer, lose_answer, take
@@ -77,6 +80,9 @@ class Agent:
         self._health_every_s = config.health.upload_interval_s or float("inf")
         self._health_due = clock.monotonic() + self._health_every_s
         self._started = clock.monotonic()
+        self._growth, self._run = Growth(), Run(self.queue, clock)
+        # As much as a card may see; the kernel's own count would differ from run to run.
+        self._run.wear = Wear(self.queue.traffic, lambda: round(100 * clock.monotonic()))
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
 
@@ -143,7 +149,14 @@ class Agent:
             return
         self._health_due = now + self._health_every_s
         parts = health.Parts(
-            self.queue, self.poller, self.flusher, self.clock, "current", sends=True
+            self.queue,
+            self.poller,
+            self.flusher,
+            self.clock,
+            "current",
+            sends=True,
+            run=self._run,
+            growth=self._growth,
         )
         reading = health.reading(health.line(parts), parts)
         self.poller.offer(reading, Priority.LOGS)
