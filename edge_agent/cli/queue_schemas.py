@@ -29,25 +29,29 @@ _PRIORITY = said(
 )
 _CREATED = said(NUMBER, "When it was queued, Unix seconds.")
 
+BY_PRIORITY = object_of(**{priority.word: COUNT for priority in Priority})
+_UNKNOWN = said(FLAG, "Whether more was lost to damage, and nobody knows how much.")
+LEDGER = said(
+    object_of(
+        **{
+            field.name: _UNKNOWN if field.name == "corrupt_unknown" else COUNT
+            for field in dataclasses.fields(Ledger)
+        }
+    ),
+    "Where every row that was ever queued is now.",
+)
+
 STATS = whole(
     "pyvorin-agent queue stats --json",
     path=TEXT,
     depth=said(COUNT, "Rows that wait, whatever their TTL or state."),
-    by_priority=object_of(**{priority.word: COUNT for priority in Priority}),
+    by_priority=BY_PRIORITY,
     oldest_s=or_null("number", "For how long the first row has waited; null: there is none."),
     retrying=said(COUNT, "Rows that were sent in vain at least once."),
     retries=said(COUNT, "How often that was, in all."),
     dead_letters=COUNT,
     size_bytes=said(COUNT, "Bytes of the file and its log."),
-    ledger=said(
-        object_of(
-            **{
-                field.name: FLAG if field.name == "corrupt_unknown" else COUNT
-                for field in dataclasses.fields(Ledger)
-            }
-        ),
-        "Where every row that was ever queued is now.",
-    ),
+    ledger=LEDGER,
 )
 
 PEEK = whole(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edge_agent.cli.queue_schemas import BY_PRIORITY, LEDGER
 from edge_agent.cli.schema_words import (
     COUNT,
     FLAG,
@@ -14,8 +15,6 @@ from edge_agent.cli.schema_words import (
     whole,
 )
 from edge_agent.types import Priority
-
-_PRIORITIES = {priority.word: COUNT for priority in Priority}
 
 _RUN = {
     "description": "How the last run, or of a running agent the one before, ended; null: none did.",
@@ -32,7 +31,7 @@ _RUN = {
 
 _HEALTH = object_of(
     depth=COUNT,
-    **_PRIORITIES,
+    **{priority.word: COUNT for priority in Priority},
     oldest_s=or_null("integer", "Null: the queue is empty."),
     retrying=said(COUNT, "Rows that wait for another try."),
     dead=COUNT,
@@ -111,24 +110,11 @@ STATUS = whole(
     queue=object_of(
         path=TEXT,
         depth=COUNT,
-        by_priority=object_of(**_PRIORITIES),
+        by_priority=BY_PRIORITY,
         oldest_s=or_null("number", "Null: it is empty."),
         size_bytes=COUNT,
     ),
-    ledger=object_of(
-        enqueued=COUNT,
-        queued=COUNT,
-        delivered=COUNT,
-        expired=COUNT,
-        shed=COUNT,
-        thinned=COUNT,
-        dead=COUNT,
-        exported=COUNT,
-        discarded=COUNT,
-        corrupt=COUNT,
-        corrupt_unknown=said(FLAG, "Whether more was lost to damage, and nobody knows how much."),
-        rejected=COUNT,
-    ),
+    ledger=LEDGER,
     last_run=_RUN,
     agent={
         "description": "What a running agent last wrote of itself; empty: none runs.",

@@ -167,18 +167,17 @@ class _Watch:
         self._value: float = math.nan
 
     def take(self, value: float, now: float) -> Iterator[Transition]:
-        if self.alarm.beyond(value):
+        beyond = self.alarm.beyond(value)
+        if beyond:
             self._value = value
-        yield from self.tick(now)
-        if self.entered:
-            if self.alarm.back(value):
-                self.entered = False
-                yield Transition(self.alarm, entered=False, value=value)
-        elif not self.alarm.beyond(value):
+            if not self.entered and self.since is None:
+                self.since = now
+        yield from self.tick(now + _EARLY_S if beyond else now)
+        if self.entered and self.alarm.back(value):
+            self.entered = False
+            yield Transition(self.alarm, entered=False, value=value)
+        elif not beyond:
             self.since = None
-        else:
-            self.since = now if self.since is None else self.since
-            yield from self.tick(now + _EARLY_S)
 
     def due(self) -> float:
         return math.inf if self.since is None else self.since + self.alarm.for_s

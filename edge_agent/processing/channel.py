@@ -138,8 +138,7 @@ class ChannelLine:
         if isinstance(state, dict):
             # Also where nothing of it is configured any more: it is to be known that it is over.
             self.keeps_state = True
-            alarms = state.get("alarms")
-            self._alarms.restore(alarms if isinstance(alarms, list) else [])
+            self._alarms.restore(state.get("alarms"))
             self._reporter.restore(state.get("report"), now, wall)
 
     def _believed(self, measured: Measurement, now: float) -> tuple[Value | None, str, str]:
