@@ -45,12 +45,12 @@ def flush(args: argparse.Namespace) -> int:
         EdgeAgentError: no agent runs, it is another user's, or nothing came of it in time.
     """
     queue = Path(load_to_look(args.config).queue.path)
-    file = runtime_directory(queue, os.environ) / "status.json"
-    before = _agent(file)
+    directory = runtime_directory(queue, os.environ)
+    before = _agent(directory)
     if before["health"]["link"] == "store_only":
         raise EdgeAgentError("the agent has no upload.endpoint, so it keeps all and sends nothing")
     _ask(before["pid"])
-    for now in _changes(file, before, args.wait):
+    for now in _changes(directory, before, args.wait):
         if now["delivered_total"] > before["delivered_total"]:
             return _delivered(now, before)
         if now["attempts_total"] != before["attempts_total"] and now["health"]["link"] != "up":
@@ -58,16 +58,16 @@ def flush(args: argparse.Namespace) -> int:
         if not now["health"]["depth"]:
             sys.stdout.write("nothing was waiting\n")
             return 0
-    raise EdgeAgentError(_in_vain(running_agent(file) or before, before, args.wait))
+    raise EdgeAgentError(_in_vain(running_agent(directory) or before, before, args.wait))
 
 
-def _agent(file: Path) -> dict[str, Any]:
+def _agent(directory: Path) -> dict[str, Any]:
     """What a running agent last wrote of itself.
 
     Raises:
         EdgeAgentError: none runs.
     """
-    agent = running_agent(file)
+    agent = running_agent(directory)
     if agent is None or not _is_agent(agent["pid"]):
         raise EdgeAgentError(
             "no agent runs that could send; start it (sudo systemctl start pyvorin-agent), or take"
@@ -98,13 +98,13 @@ def _ask(pid: int) -> None:
         raise EdgeAgentError("the agent has just ended; see pyvorin-agent status") from None
 
 
-def _changes(file: Path, before: dict[str, Any], wait_s: float) -> Iterator[dict[str, Any]]:
+def _changes(directory: Path, before: dict[str, Any], wait_s: float) -> Iterator[dict[str, Any]]:
     """What the agent writes of itself from now on, until it has ended or the time is over."""
     deadline = time.monotonic() + wait_s
     seen = before["at"]
     while time.monotonic() < deadline:
         time.sleep(_LOOK_EVERY_S)
-        now = running_agent(file)
+        now = running_agent(directory)
         if now is None or now["pid"] != before["pid"]:
             return
         if now["at"] != seen:

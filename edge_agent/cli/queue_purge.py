@@ -94,7 +94,7 @@ def purge(args: argparse.Namespace) -> int:
         with progress("deleted", affected.rows + affected.dead_letters) as tell:
             gone = queue.purge(args.which, progress=tell)
         _tell(gone)
-        _beside(runtime_directory(queue.path, os.environ) / "status.json", args.which)
+        _beside(runtime_directory(queue.path, os.environ), args.which)
     if gone.remains:
         sys.stderr.write(f"pyvorin-agent: {gone.remains}\n")
     return int(bool(gone.remains))
@@ -126,13 +126,13 @@ def _row(given: IdRange) -> tuple[str, ...]:
     return given.queue_id, given.device_id or "-", str(given.first_id), str(given.last_id)
 
 
-def _beside(status_file: Path, selection: Which) -> None:
+def _beside(directory: Path, selection: Which) -> None:
     """What an agent wrote of itself is of the past where none runs; one that runs may read on."""
-    agent = running_agent(status_file)
+    agent = running_agent(directory)
     if agent is None:
         if selection.erases:
-            for name in (status_file.name, "metrics.prom"):
-                status_file.with_name(name).unlink(missing_ok=True)
+            for name in ("status.json", "metrics.prom"):
+                (directory / name).unlink(missing_ok=True)
         return
     for name in filter(selection.takes_note, agent["sensors"]):
         sys.stderr.write(

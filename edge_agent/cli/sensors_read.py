@@ -62,7 +62,7 @@ def read(args: argparse.Namespace) -> int:
     config = load_to_look(args.config)
     sensors = chosen(config.sensors, args.names)
     queue_path = Path(config.queue.path)
-    status = running_agent(runtime_directory(queue_path, os.environ) / "status.json")
+    status = running_agent(runtime_directory(queue_path, os.environ))
     become_owner(queue_path)
     clock = SystemClock()
     if status is None:

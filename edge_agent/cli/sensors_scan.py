@@ -87,7 +87,7 @@ def _known(path: Path, *, searches: bool) -> tuple[Config, bool]:
         # Whoever scans may be writing the first configuration, or mending one.
         trouble = error
     directory = runtime_directory(Path(config.queue.path), os.environ)
-    running = running_agent(directory / "status.json") is not None
+    running = running_agent(directory) is not None
     if trouble and running and searches:
         raise trouble
     return config, running

@@ -77,7 +77,7 @@ def gather(queue: CloudSyncQueue, directory: Path, clock: Clock) -> dict[str, An
     The queue's part is read from its file, now; the agent's part is what a running agent last
     wrote of itself, and empty when none runs.
     """
-    ledger, agent = queue.ledger(), running_agent(directory / "status.json")
+    ledger, agent = queue.ledger(), running_agent(directory)
     return {
         "version": 1,
         "at": clock.wall(),
@@ -95,10 +95,16 @@ def gather(queue: CloudSyncQueue, directory: Path, clock: Clock) -> dict[str, An
     }
 
 
-def running_agent(file: Path) -> dict[str, Any] | None:
-    """What a running agent wrote of itself; None when none runs."""
+def running_agent(directory: Path) -> dict[str, Any] | None:
+    """What a running agent wrote of itself; None when none runs.
+
+    Args:
+        directory: `edge_agent.daemon.assembly.runtime_directory`.
+    """
     try:
-        written: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        written: dict[str, Any] = json.loads(
+            (directory / "status.json").read_text(encoding="utf-8")
+        )
         os.kill(written["pid"], 0)
     except PermissionError:
         return written
