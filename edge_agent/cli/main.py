@@ -11,10 +11,10 @@ import os
 import sys
 
 import edge_agent
-from edge_agent.cli import check, config, demo, flush, queue, receive, run, sensors, status
+from edge_agent.cli import check, config, demo, doctor, flush, queue, receive, run, sensors, status
 from edge_agent.errors import EdgeAgentError
 
-_GROUPS = (run, check, demo, status, sensors, queue, flush, receive, config)
+_GROUPS = (run, check, demo, status, doctor, sensors, queue, flush, receive, config)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -53,7 +53,7 @@ _ENDS = {
 
 
 #: What a person can do about a fault; the journal has the whole sentence.
-_FAULTS = {
+FAULTS = {
     "nack": "no answer: check its address, power and wiring",
     "absent": "it is not there: check its wiring",
     "absent_bus": "there is no such bus: switch it on with raspi-config",
@@ -83,7 +83,7 @@ def render(facts: _Facts, *, colours: bool) -> list[str]:
         facts: as `status.gather` makes them.
         colours: whether to paint the labels.
     """
-    return [_painted(line, colours=colours) for line in _lines(facts)]
+    return [_label(line, colours=colours) + printable(line.text) for line in _lines(facts)]
 
 
 def local(unix: float) -> str:
@@ -102,11 +102,14 @@ def span(seconds: float) -> str:
     return " ".join(f"{count} {unit}" for count, unit in words[:2] if count) or "0 s"
 
 
-def _painted(line: Line, *, colours: bool) -> str:
+def painted(text: str, level: str) -> str:
+    """A text in the colour of a level: `GOOD`, `ODD` or `BAD`."""
+    return f"{_COLOURS[level]}{text}{_PLAIN}"
+
+
+def _label(line: Line, *, colours: bool) -> str:
     label = line.label.ljust(_LABEL_WIDTH)
-    if colours and line.level:
-        label = f"{_COLOURS[line.level]}{label}{_PLAIN}"
-    return label + printable(line.text)
+    return painted(label, line.level) if colours and line.level else label
 
 
 def _lines(facts: _Facts) -> Iterator[Line]:
@@ -163,7 +166,7 @@ def _link(agent: _Facts) -> Iterator[Line]:
     since = f" {_since(at - lasted, lasted)}" if lasted is not None else ""
     yield Line("link", f"{health['link']}{since}: {words}", level)
     if health["link_reason"]:
-        yield Line("", f"the last error: {_in_words(health['link_reason'])}")
+        yield Line("", f"the last error: {in_words(health['link_reason'])}")
     if (wait_s := health["next_try_s"]) is not None:
         yield Line("", f"the next try in {span(wait_s)}, at {local(at + wait_s)}")
     if agent["link"]["do"]:
@@ -172,7 +175,7 @@ def _link(agent: _Facts) -> Iterator[Line]:
         yield Line("", f"the server last took something {span(ago_s)} ago, at {local(at - ago_s)}")
 
 
-def _in_words(reason: str) -> str:
+def in_words(reason: str) -> str:
     """An answer's number is said in words, in front of what the server itself said."""
     found = re.match(r"HTTP (\d{3})\b", reason)
     words = _ANSWERS.get(found[1]) if found else None
@@ -243,7 +246,7 @@ def _sensor(name: str, sensor: _Facts, at: float) -> Iterator[Line]:
     for faulty, why in sensor["faults"].items():
         began = sensor["faulty_since"].get(faulty)
         since = "since before this start" if began is None else _since(began, at - began)
-        words = f" ({_FAULTS[why]})" if why in _FAULTS else ""
+        words = f" ({FAULTS[why]})" if why in FAULTS else ""
         yield Line("sensor", f"{faulty}: {why}{words}, {since}", BAD)
     for channel, last in sensor["last"].items():
         age = f"({span(at - last['timestamp'])} ago)"

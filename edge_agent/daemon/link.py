@@ -21,7 +21,7 @@ SUSPENDED = "suspended"
 #: Before the first request.
 UNTRIED = "untried"
 
-_STATE_OF = {
+STATE_OF = {
     Action.LINK_DOWN: DOWN,
     Action.HELD: HELD,
     Action.BROKEN: HELD,
@@ -81,7 +81,7 @@ class Link:
     @property
     def remedy(self) -> str | None:
         """What a person can do about its state; None: nothing, or nothing is wrong."""
-        return _remedy(self.state, self.reason)
+        return remedy_of(self.state, self.reason)
 
     def may_try(self, now: float) -> bool:
         """Whether the hold is over."""
@@ -113,7 +113,7 @@ class Link:
             seconds for which nothing will be tried: full jitter on top of what the server asked
             for, or the longest back-off where endpoint or key is wrong.
         """
-        state = _STATE_OF[action]
+        state = STATE_OF[action]
         self.attempts_total += 1
         self._failures += 1
         hold_s = self.longest_s
@@ -125,7 +125,7 @@ class Link:
         self.next_try = now + hold_s
         if state != self.state:
             level, name, _ = _TOLD[state]
-            remedy = _remedy(state, reason)
+            remedy = remedy_of(state, reason)
             was = {"was": self.state, "for_s": round(now - self.since)}
             fields = was if self.state in _BACK else {}
             line = event(name, reason=reason, next_try_s=round(hold_s), **fields, do=remedy)
@@ -143,7 +143,7 @@ class Link:
         self.reason = reason
 
 
-def _remedy(state: str, reason: str) -> str | None:
+def remedy_of(state: str, reason: str) -> str | None:
     """By the reason, else by the state."""
     if state not in _TOLD:
         return None
