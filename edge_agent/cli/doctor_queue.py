@@ -66,7 +66,7 @@ def _place(case: Case, folder: Path) -> Iterator[Finding]:
     if mount.kind in _IN_MEMORY:
         says = f"{folder} lies in memory ({mount.kind}): every power cut empties the queue"
         yield Finding("queue", FAIL, says, another)
-    elif mount.kind.endswith("overlay"):
+    elif "overlay" in mount.kind:
         says = f"{folder} lies on an overlay: every reboot empties the queue"
         mend = f"sudo raspi-config nonint disable_overlayfs && sudo reboot; or {another}"
         yield Finding("queue", FAIL, says, mend)

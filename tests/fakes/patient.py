@@ -1,0 +1,92 @@
+"""A machine for ``doctor`` of which nothing is real, and an agent on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding, Machine
+from edge_agent.config.loader import load
+from fakes.clock import FakeClock
+
+#: A unit as the package has it.
+UNIT = {
+    "LoadState": "loaded",
+    "ActiveState": "active",
+    "UnitFileState": "enabled",
+    "NeedDaemonReload": "no",
+    "NRestarts": "0",
+    "WatchdogUSec": "1min",
+    "ReadWritePaths": "",
+    "StateDirectory": "pyvorin",
+}
+BOOK = {"dead": 0}
+
+
+class Patient:
+    """Well, until something is done to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "root"
+        self.queue = folder / "queue"
+        for made in (self.root / "dev", self.queue):
+            made.mkdir(parents=True)
+        self.clock = FakeClock()
+        self.unit = dict(UNIT)
+        self.runtime_watchdog = "15s"
+        #: what other commands say, by their first word
+        self.said: dict[str, str] = {}
+        #: what may not be used
+        self.denied: set[Path] = set()
+        self.config = folder / "agent.yaml"
+        self.configure("")
+        self.status: dict[str, Any] | None = None
+
+    def plant(self, path: str, text: str = "") -> Path:
+        """A file below the machine's root."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def configure(self, text: str, queue: Path | None = None) -> None:
+        place = f"queue: {{path: {(queue or self.queue) / 'q.db'}}}\n"
+        self.config.write_text(place + text)
+
+    def run(self, last: dict[str, Any] | None = None, **agent: Any) -> None:
+        """Let an agent run, or have run."""
+        health = {"hours_left": None, "clock": "synced"} | agent.pop("health", {})
+        running = {"pid": 7, "sensors": {}, "health": health} | agent
+        self.status = {"last_run": last, "ledger": dict(BOOK), "agent": running}
+
+    def case(self, *, installed: bool = True, handed_key: bool = False) -> Case:
+        machine = Machine(self.clock, self.root, self._ask, self._may)
+        config = load(self.config, {}).config
+        return Case(
+            machine, config, self.config, installed, "pyvorin", self.status, handed_key=handed_key
+        )
+
+    def _ask(self, command: Sequence[str]) -> str:
+        if command[:2] == ["systemctl", "show"]:
+            wanted = command[-1].split(",")
+            known = self.unit | {"RuntimeWatchdogUSec": self.runtime_watchdog}
+            return "\n".join(f"{name}={known[name]}" for name in wanted if name in known)
+        return self.said.get(command[0], "")
+
+    def _may(self, path: Path, mode: int) -> bool:
+        del mode
+        return path not in self.denied
+
+
+def told(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Topics and levels."""
+    return [(one.topic, one.level) for one in findings]
+
+
+def ill(findings: Sequence[Finding]) -> Finding:
+    """The one finding that is not well; and a remedy stands beside it, and beside no other."""
+    for one in findings:
+        assert bool(one.mend) == (one.level in (WARN, FAIL)), one
+    (found,) = [one for one in findings if one.level != OK]
+    return found

@@ -1,0 +1,262 @@
+"""`doctor` on the way to a server: real names, handshakes and answers; and as a command."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import pwd
+import socket
+from pathlib import Path
+
+import pytest
+import trustme
+from fakes.patient import Patient, ill, told
+from fakes.processes import Site, command, until
+from fakes.tls import serving
+from jsonschema import Draft202012Validator
+from pytest_httpserver import HTTPServer
+
+from edge_agent.cli.doctor import DOCTOR
+from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
+from edge_agent.cli.doctor_server import server
+
+#: The fake clock's, for certificates.
+NOW = dt.datetime.fromtimestamp(1_750_000_000, dt.UTC)
+DAY = dt.timedelta(days=1)
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Patient:
+    return Patient(tmp_path)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> trustme.CA:
+    made = trustme.CA(organization_name="Cold Chain CA")
+    made.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return made
+
+
+def looked_at(patient: Patient, endpoint: str, more: str = "auth: none") -> list[Finding]:
+    patient.configure(f"upload: {{endpoint: '{endpoint}', {more}}}\n")
+    return list(server(patient.case()))
+
+
+def trusting(patient: Patient) -> str:
+    return f"auth: none, tls: {{ca_file: {patient.config.parent}/ca.pem}}"
+
+
+def test_doctor_sends_an_empty_batch(patient: Patient, httpserver: HTTPServer) -> None:
+    """The contract's question: a device, and no reading."""
+    httpserver.expect_request("/v1").respond_with_data("", 204)
+    found = looked_at(patient, httpserver.url_for("/v1"), "auth: none, compression: none")
+    assert told(found) == [("dns", OK), ("endpoint", OK), ("clock", OK)]
+    (request, _) = httpserver.log[0]
+    assert request.get_json()["batch"] == []
+    assert request.get_json()["device_id"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "words"),
+    [
+        ((401, ""), FAIL, ("does not accept the API key", "check upload.endpoint and the API key")),
+        ((404, ""), FAIL, ("no such endpoint", "check upload.endpoint")),
+        ((503, ""), WARN, ("not ready", "run doctor again")),
+        ((429, ""), WARN, ("too many requests", "run doctor again")),
+        ((400, ""), WARN, ("400", "must answer an empty batch with 2xx")),
+        ((200, "<html>log in"), FAIL, ("captive_portal", "log in to this network")),
+    ],
+)
+def test_doctor_says_what_the_endpoint_answered(
+    patient: Patient,
+    httpserver: HTTPServer,
+    answer: tuple[int, str],
+    level: str,
+    words: tuple[str, str],
+) -> None:
+    """In words, with what to do."""
+    httpserver.expect_request("/").respond_with_data(answer[1], answer[0])
+    found = ill(looked_at(patient, httpserver.url_for("/"), "auth: none, compression: none"))
+    assert (found.topic, found.level) == ("endpoint", level)
+    assert words[0] in found.says
+    assert words[1] in found.mend
+
+
+def test_doctor_names_a_machine_on_which_nobody_listens(patient: Patient) -> None:
+    """The name is well, the endpoint is not."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    found = ill(looked_at(patient, f"http://127.0.0.1:{port}/"))
+    assert "nothing listens there" in found.says
+
+
+def test_doctor_names_a_name_that_cannot_be_looked_up(patient: Patient) -> None:
+    """And asks no further."""
+    found = looked_at(patient, "https://nowhere.invalid/")
+    assert told(found) == [("dns", FAIL), ("clock", OK)]
+    assert "getent hosts nowhere.invalid" in found[0].mend
+
+
+def test_doctor_tells_how_long_the_certificate_is_good(
+    patient: Patient, authority: trustme.CA
+) -> None:
+    """And by whom it is. (TLS goes by the machine's own time, these words by the fake clock's.)"""
+    with serving(authority.issue_cert("127.0.0.1", not_after=NOW + 5000 * DAY)) as https:
+        found = looked_at(patient, https.url, trusting(patient))
+    assert told(found) == [
+        ("certificate", OK),
+        ("dns", OK),
+        ("tls", OK),
+        ("endpoint", OK),
+        ("clock", OK),
+    ]
+    assert "by Cold Chain CA, is good for 13 y" in found[2].says
+
+
+def test_doctor_warns_of_a_certificate_that_ends_soon(
+    patient: Patient, authority: trustme.CA
+) -> None:
+    """In less than two weeks."""
+    patient.clock.step(4990 * DAY.total_seconds())
+    with serving(authority.issue_cert("127.0.0.1", not_after=NOW + 5000 * DAY)) as https:
+        found = ill(looked_at(patient, https.url, trusting(patient)))
+    assert (found.topic, found.level) == ("tls", WARN)
+    assert "good for 10 d" in found.says
+
+
+@pytest.mark.parametrize("synchronized", [True, False])
+def test_doctor_lays_an_expired_certificate_beside_this_clock(
+    patient: Patient, authority: trustme.CA, *, synchronized: bool
+) -> None:
+    """Its dates, the time here, and whether anybody set that; a clock nobody set is set first."""
+    patient.clock._synchronized = synchronized
+    expired = authority.issue_cert("127.0.0.1", not_before=NOW - 9 * DAY, not_after=NOW - 2 * DAY)
+    with serving(expired) as https:
+        found = {one.topic: one for one in looked_at(patient, https.url, trusting(patient))}
+    said = found["tls"]
+    assert said.level == FAIL
+    assert "tls_expired: certificate has expired" in said.says
+    for day in (9, 2, 0):
+        assert f"{NOW - day * DAY:%Y-%m-%d}" in said.says
+    assert ("set right since the boot" in said.says) is synchronized
+    assert said.mend.startswith("set the clock first") is not synchronized
+    assert "renew the server's certificate" in said.mend
+    assert found["clock"].level == (OK if synchronized else WARN)
+
+
+def test_doctor_tells_whose_certificate_it_is_instead(
+    patient: Patient, authority: trustme.CA
+) -> None:
+    """The hosts in it, where it is another's."""
+    with serving(authority.issue_cert("other.example")) as https:
+        found = ill(looked_at(patient, https.url, trusting(patient)))
+    assert "tls_wrong_host" in found.says
+    assert "is for other.example" in found.says
+
+
+def test_doctor_asks_for_the_certificate_without_a_key_that_is_missing(
+    patient: Patient, authority: trustme.CA
+) -> None:
+    """The key's own line names it; the server is not asked what it would say to nobody."""
+    with serving(authority.issue_cert("127.0.0.1")) as https:
+        missing = f"api_key_file: /nowhere/key, {trusting(patient)[12:]}"
+        found = looked_at(patient, https.url, missing)
+    assert told(found)[0] == ("key", FAIL)
+    assert ("tls", OK) in told(found)
+    assert "endpoint" not in dict(told(found))
+
+
+@pytest.mark.parametrize(
+    ("written", "level", "words"),
+    [
+        (("k3y\n", 0o600), OK, ("can be read by pyvorin", "")),
+        (("k3y\n", 0o644), WARN, ("can be read by everybody", "chmod 0640")),
+        ((" \n", 0o600), FAIL, ("is empty", "sudoedit")),
+        ((None, 0), FAIL, ("No such file", "sudo install -m 0640 -g pyvorin FILE")),
+    ],
+)
+def test_doctor_looks_at_the_keys_file(
+    patient: Patient,
+    tmp_path: Path,
+    written: tuple[str | None, int],
+    level: str,
+    words: tuple[str, str],
+) -> None:
+    """And never shows the key."""
+    content, mode = written
+    key = tmp_path / "key"
+    if content is not None:
+        key.write_text(content)
+        key.chmod(mode)
+    found = looked_at(patient, "https://nowhere.invalid/", f"api_key_file: {key}")[0]
+    assert (found.topic, found.level) == ("key", level)
+    assert words[0] in found.says
+    assert words[1] in found.mend
+    assert "k3y" not in found.says + found.mend
+
+
+def test_doctor_takes_a_credential_for_the_key(patient: Patient, httpserver: HTTPServer) -> None:
+    """As `examine` puts it into the configuration."""
+    httpserver.expect_request("/", headers={"Authorization": "Bearer k3y"}).respond_with_data("{}")
+    patient.configure(f"upload: {{endpoint: '{httpserver.url_for('/')}', api_key: k3y}}\n")
+    found = list(server(patient.case(handed_key=True)))
+    assert told(found)[0] == ("key", OK)
+    assert ("endpoint", OK) in told(found)
+
+
+def test_doctor_without_an_endpoint_has_nothing_to_ask(patient: Patient) -> None:
+    """Store only is a way to run."""
+    assert told(list(server(patient.case()))) == [("endpoint", OK), ("clock", OK)]
+
+
+def test_doctor_command_is_good_for_programs_and_says_so_by_its_exit_code(tmp_path: Path) -> None:
+    """1 with a fail, 0 with none; its JSON is what its schema says."""
+    site = Site(tmp_path)
+    site.configure("sensors: [{name: s, type: simulated}]\n")
+    done = command("doctor", "--config", site.config, "--json")
+    facts = json.loads(done.stdout)
+    Draft202012Validator(DOCTOR).validate(facts)
+    assert (done.returncode, facts["fail"], done.stderr) == (0, 0, "")
+    site.configure("sensors: [{name: s, type: w1}]\n")
+    done = command("doctor", "--config", site.config)
+    assert done.returncode == 1
+    assert "fail  sensor        s: the kernel has no 1-wire bus" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(" 1 fail")
+
+
+def test_doctor_beside_a_running_agent_goes_by_what_it_reads(tmp_path: Path) -> None:
+    """Nothing is read behind its back; a bad file does not hide how it is."""
+    site = Site(tmp_path)
+    site.configure("sensors: [{name: s, type: simulated, interval: 100ms, fail_every: 1}]\n")
+    try:
+        site.agent()
+        until(lambda: site.status()["sensors"]["s"]["faults"], "the fault")
+        said = command("doctor", "--config", site.config).stdout
+        assert "fail  sensor        s: " in said
+    finally:
+        site.close()
+
+
+def test_doctor_with_a_bad_file_goes_on_with_the_last_good_one(tmp_path: Path) -> None:
+    """The mistake is the first thing it names; the rest is looked at all the same."""
+    site = Site(tmp_path)
+    site.configure("sensors: [{name: s, type: simulated}]\n")
+    (tmp_path / "last_good.yaml").write_text(site.config.read_text())
+    site.config.write_text("sensros: []\n")
+    done = command("doctor", "--config", site.config, env={"STATE_DIRECTORY": str(tmp_path)})
+    first, mend, second, *rest = done.stdout.splitlines()
+    assert "sensros: is unknown (did you mean 'sensors'?)" in first
+    assert "pyvorin-agent check" in mend
+    assert "last good one" in second
+    assert any("1 of 1 answer" in line for line in rest)
+    assert done.returncode == 1
+
+
+def test_doctor_without_any_configuration_names_that_alone(tmp_path: Path) -> None:
+    """There is nothing else to go by."""
+    done = command("doctor", "--config", tmp_path / "none.yaml")
+    assert done.returncode == 1
+    assert done.stdout.startswith("fail  configuration ")
+    assert done.stdout.splitlines()[-1] == "1 fail"

@@ -1,0 +1,111 @@
+"""`doctor` on a real machine: well, and with eleven things wrong at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fakes.installed import CONFIG, SENSORS, STATE, UPLOAD, Installed
+
+KEY = "/etc/pyvorin/api_key"
+WRONG = f"""
+upload: {{endpoint: "https://ingest.invalid/v1", api_key_file: {KEY}}}
+sensors:
+  - {{name: pi, type: system}}
+  - {{name: fridge, type: bme280, bus: 1, address: 0x76}}
+  - {{name: door, type: contact, pin: 17}}
+  - {{name: freezer, type: w1}}
+"""
+#: One line of a shell each.
+BREAK = f"""
+systemctl stop pyvorin-agent
+find {STATE} -mindepth 1 -delete
+mount -t tmpfs -o size=64m,uid=pyvorin,gid=pyvorin,mode=0750 tmpfs {STATE}
+install -m 0600 /dev/null {KEY} && echo k3y >{KEY}
+touch /dev/gpiochip0 && chgrp gpio /dev/gpiochip0 && chmod 0660 /dev/gpiochip0
+gpasswd -d pyvorin gpio
+systemctl disable pyvorin-agent
+systemctl start pyvorin-agent
+"""
+MEND = f"""
+systemctl stop pyvorin-agent
+umount {STATE} || true
+gpasswd -a pyvorin gpio
+rm -f {KEY} /dev/gpiochip0
+systemctl enable pyvorin-agent
+"""
+#: Each topic that fails or warns there, with what its line and its remedy must name.
+TOPICS = {
+    "configuration": ("sensros: is unknown", "pyvorin-agent check"),
+    "service": ("does not start at boot", "systemctl enable pyvorin-agent"),
+    "watchdog": ("stays stuck", "systemctl revert pyvorin-agent"),
+    "i2c": ("no /dev/i2c-1", "do_i2c 0"),
+    "gpio": ("may not use /dev/gpiochip0", "usermod -aG gpio pyvorin"),
+    "sensor": ("freezer: absent_bus", "sensors scan"),
+    "queue": ("lies in memory (tmpfs)", "queue.path"),
+    "room": ("queue.min_free_disk wants 105 MB", "make room"),
+    "key": (f"pyvorin cannot read {KEY}", f"chown root:pyvorin {KEY}"),
+    "dns": ("ingest.invalid cannot be looked up", "getent hosts"),
+    "clock": ("nobody has set it since the boot", "timedatectl"),
+}
+
+
+@pytest.fixture
+def broken(agent: Installed) -> Iterator[Installed]:
+    """A machine with all of that wrong, and mended again afterwards."""
+    agent.configure(WRONG)
+    agent.drop_in("[Service]\nWatchdogSec=0\n")
+    for line in BREAK.strip().splitlines():
+        agent.run(line)
+    agent.wait_for("ready")
+    agent.configure(f"{WRONG}sensros: []\n")
+    yield agent
+    for line in MEND.strip().splitlines():
+        agent.run(line, status=None)
+
+
+def findings(agent: Installed, status: int) -> dict[str, dict[str, Any]]:
+    """What fails or warns, the worst of each topic."""
+    told = json.loads(agent.run("pyvorin-agent doctor --json 2>/dev/null", status=status))
+    ranked = sorted(told["findings"], key=lambda one: ["ok", "warn", "fail"].index(one["level"]))
+    return {one["topic"]: one for one in ranked if one["level"] != "ok"}
+
+
+def test_doctor_on_a_machine_that_is_well_finds_the_clock_alone(agent: Installed) -> None:
+    """Which no container can set; and leaves nothing of root's behind."""
+    agent.receiver()
+    agent.configure(UPLOAD + SENSORS)
+    agent.run("systemctl restart pyvorin-agent")
+    agent.machine.until(lambda: agent.status()["agent"], "the status")
+    assert set(findings(agent, 0)) <= {"clock", "last run"}
+    assert agent.run(f"find {STATE} -user root") == ""
+    print(agent.run("pyvorin-agent doctor"))
+
+
+def test_doctor_names_eleven_things_that_are_wrong_and_what_mends_them(broken: Installed) -> None:
+    """All of them at once; then what it says is done, and those are well."""
+    broken.machine.until(
+        lambda: broken.status()["agent"]["sensors"]["freezer"]["faults"], "the fault of a sensor"
+    )
+    print(broken.run("pyvorin-agent doctor", status=1))
+    found = findings(broken, 1)
+    for topic, (says, mend) in TOPICS.items():
+        assert says in found[topic]["says"], found[topic]
+        assert mend in found[topic]["mend"], found[topic]
+    assert set(found) == set(TOPICS)
+    for topic in ("service", "gpio", "key", "watchdog"):
+        broken.run(found[topic]["mend"].replace("sudo ", ""))
+    broken.configure(WRONG)
+    broken.run("systemctl reload pyvorin-agent")
+    left = set(TOPICS) - {"configuration", "service", "gpio", "key", "watchdog"}
+    # Nobody can read a pin from a file.
+    assert set(findings(broken, 1)) - {"last run"} == left
+
+
+def test_doctor_of_an_ordinary_user_says_who_may_look(agent: Installed) -> None:
+    """The configuration may hold a key, so it is not for everybody."""
+    said = agent.run("runuser -u nobody -- pyvorin-agent doctor", status=1)
+    assert f"{CONFIG}: Permission denied" in said
+    assert "Traceback" not in said

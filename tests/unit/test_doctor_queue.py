@@ -1,0 +1,127 @@
+"""`doctor`: where the queue lies, and the room there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from fakes.patient import Patient, ill, told
+
+from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
+from edge_agent.cli.doctor_queue import mount_of, queue
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Patient:
+    """With an empty queue that anybody may write to."""
+    made = Patient(tmp_path)
+    (made.queue / "q.db").touch()
+    return made
+
+
+def mounted(patient: Patient, kind: str, options: str = "rw") -> None:
+    """Lay the queue's folder on this."""
+    lines = (
+        "22 1 179:2 / / rw,noatime - ext4 /dev/root rw",
+        f"30 22 0:30 / {patient.queue} {options},nosuid - {kind} source {options}",
+    )
+    patient.plant("proc/self/mountinfo", "\n".join(lines))
+
+
+def looked_at(patient: Patient) -> list[Finding]:
+    return list(queue(patient.case()))
+
+
+def test_doctor_finds_a_queue_on_a_card_well(patient: Patient) -> None:
+    """Folder and room."""
+    mounted(patient, "ext4")
+    assert told(looked_at(patient)) == [("queue", OK), ("room", OK)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "level", "words"),
+    [
+        ("tmpfs", "rw", FAIL, ("every power cut", "queue.path")),
+        ("overlay", "rw", FAIL, ("every reboot", "disable_overlayfs")),
+        ("fuse.fuse-overlayfs", "rw", FAIL, ("every reboot", "queue.path")),
+        ("nfs4", "rw", FAIL, ("another machine", "queue.path")),
+        ("ext4", "ro", FAIL, ("read-only", "remount,rw")),
+        ("vfat", "rw", WARN, ("power cut can damage", "queue.path")),
+    ],
+)
+def test_doctor_names_a_place_where_no_queue_lasts(
+    patient: Patient, kind: str, options: str, level: str, words: tuple[str, str]
+) -> None:
+    """By what the kernel says of the folder's mount."""
+    mounted(patient, kind, options)
+    found = looked_at(patient)[0]
+    assert found.level == level
+    assert words[0] in found.says
+    assert words[1] in found.mend
+
+
+def test_doctor_goes_by_the_mount_on_top(patient: Patient) -> None:
+    """The longest mount point, the last of several there; and by names, not by their letters."""
+    lines = (
+        "1 0 8:1 / / rw - ext4 /dev/root rw",
+        "2 1 8:2 / /mnt/a\\040b rw shared:1 - tmpfs none rw",
+        "3 1 8:2 / /mnt/a\\040b ro - f2fs none rw",
+    )
+    patient.plant("proc/self/mountinfo", "\n".join(lines))
+    machine = patient.case().machine
+    assert mount_of(Path("/mnt/a b/c"), machine) == ("/mnt/a b", "f2fs", ("ro", "rw"))
+    assert mount_of(Path("/mnt/a bc"), machine).kind == "ext4"
+
+
+def test_doctor_names_a_folder_that_is_not_there(patient: Patient) -> None:
+    """With the command that makes it."""
+    shutil.rmtree(patient.queue)
+    assert ill(looked_at(patient)).mend.startswith("sudo install -d -m 0750 -o pyvorin -g pyvorin")
+
+
+@pytest.mark.parametrize("denied", ["", "q.db"])
+def test_doctor_names_what_is_another_users(patient: Patient, denied: str) -> None:
+    """The folder, or the file."""
+    patient.denied.add(patient.queue / denied)
+    found = ill(looked_at(patient))
+    assert "by pyvorin" in found.says
+    assert found.mend == f"sudo chown -R pyvorin:pyvorin {patient.queue}"
+
+
+def test_doctor_says_that_no_agent_has_run(patient: Patient) -> None:
+    """There is no file then."""
+    (patient.queue / "q.db").unlink()
+    found = ill(looked_at(patient))
+    assert (found.level, "not there yet" in found.says) == (WARN, True)
+
+
+def test_doctor_counts_dead_letters(patient: Patient) -> None:
+    """A server that refuses readings is somebody's fault."""
+    patient.run()
+    assert patient.status is not None
+    patient.status["ledger"]["dead"] = 2
+    assert "2 dead letters" in ill(looked_at(patient)).says
+
+
+@pytest.mark.parametrize(
+    ("hours", "level", "says"),
+    [(0, FAIL, "less than an hour"), (5, WARN, "5 h fits"), (48, OK, "2 d fit"), (None, OK, "")],
+)
+def test_doctor_tells_for_how_long_there_is_room(
+    patient: Patient, hours: int | None, level: str, says: str
+) -> None:
+    """By the running agent's own reckoning."""
+    patient.run(health={"hours_left": hours})
+    found = looked_at(patient)[-1]
+    assert (found.topic, found.level) == ("room", level)
+    assert says in found.says
+
+
+def test_doctor_names_a_disk_with_less_than_is_to_be_left(patient: Patient, tmp_path: Path) -> None:
+    """``queue.min_free_disk`` is the limit, and is told."""
+    terabyte = f"queue: {{path: {patient.queue}/q.db, min_free_disk: 1000GB}}\n"
+    patient.config.write_text(terabyte)
+    assert shutil.disk_usage(tmp_path).free < 10**12
+    found = ill(looked_at(patient))
+    assert "queue.min_free_disk wants 1000000 MB" in found.says
