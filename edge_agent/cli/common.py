@@ -62,6 +62,12 @@ def last_good_path(path: Path, environ: Mapping[str, str]) -> Path | None:
     return Path(directory) / "last_good.yaml" if directory else None
 
 
+def last_good_to_look(path: Path, environ: Mapping[str, str]) -> Path | None:
+    """The last good copy, where there is one and we may read it."""
+    copy = last_good_path(path, environ)
+    return copy if copy is not None and os.access(copy, os.R_OK) else None
+
+
 def load_to_look(path: Path) -> Config:
     """The configuration, for a command that looks at what the service does with it.
 
@@ -75,8 +81,8 @@ def load_to_look(path: Path) -> Config:
     try:
         return load(path, environ).config
     except ConfigError as error:
-        copy = last_good_path(path, environ)
-        if copy is None or not copy.exists():
+        copy = last_good_to_look(path, environ)
+        if copy is None:
             raise
         sys.stderr.write(f"{error.problems[0]}\npyvorin-agent: so this goes by {copy}\n")
         return load(copy, environ).config

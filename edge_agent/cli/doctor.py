@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import json
 import os
 import pwd
@@ -13,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.cli import doctor_hardware, doctor_queue, doctor_server, doctor_service
-from edge_agent.cli.common import add_config_option, add_json_options, become_owner, last_good_path
+from edge_agent.cli.common import (
+    add_config_option,
+    add_json_options,
+    become_owner,
+    last_good_to_look,
+)
 from edge_agent.cli.doctor_findings import FAIL, LEVELS, OK, WARN, Case, Finding, Machine
 from edge_agent.cli.environment import CONFIG_FILE, environment_of
 from edge_agent.cli.schema_words import COUNT, TEXT, object_of, or_null, said, whole
@@ -104,16 +110,19 @@ def examine(config_file: Path, machine: Machine) -> Iterator[Finding]:
 
 def _configured(file: Path) -> tuple[list[Finding], Config | None]:
     """What there is to say of the configuration, and the one that the agent goes by."""
-    environ, check = environment_of(file), f"pyvorin-agent check --config {file}"
+    environ = environment_of(file)
     try:
         config = load(file, environ).config
         return [Finding("configuration", OK, f"{file} has no mistake")], config
     except ConfigError as error:
         first, more = str(error.problems[0]), len(error.problems) - 1
     says = f"{first}{f' (and {more} more)' if more else ''}"
-    findings = [Finding("configuration", FAIL, says, f"{check} names every mistake")]
-    copy = last_good_path(file, environ)
-    if copy is None or not copy.exists():
+    mend = f"pyvorin-agent check --config {file} names every mistake"
+    if os.strerror(errno.EACCES) in says:
+        mend = "sudo pyvorin-agent doctor, which goes by the service's user then"
+    findings = [Finding("configuration", FAIL, says, mend)]
+    copy = last_good_to_look(file, environ)
+    if copy is None:
         return findings, None
     says = f"the agent goes by the last good one, {copy}; so does what follows"
     mend = "sudo systemctl reload pyvorin-agent, once the file is mended"

@@ -107,5 +107,8 @@ def test_doctor_names_eleven_things_that_are_wrong_and_what_mends_them(broken: I
 def test_doctor_of_an_ordinary_user_says_who_may_look(agent: Installed) -> None:
     """The configuration may hold a key, so it is not for everybody."""
     said = agent.run("runuser -u nobody -- pyvorin-agent doctor", status=1)
-    assert f"{CONFIG}: Permission denied" in said
-    assert "Traceback" not in said
+    assert f"{CONFIG}: cannot be read: Permission denied" in said
+    assert "mend: sudo pyvorin-agent doctor" in said
+    for other in ("status", "sensors read"):
+        said = agent.run(f"runuser -u nobody -- pyvorin-agent {other}", status=1)
+        assert said == f"pyvorin-agent: {CONFIG}: cannot be read: Permission denied\n"
