@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
+from edge_agent.cli.status import running_agent
 from edge_agent.cloud_sync import CloudSyncQueue
 
 _WIDEST_BAR = 40
@@ -41,7 +41,7 @@ class View(Protocol):
 def snapshot(t_s: float, queue: CloudSyncQueue, directory: Path, *, up: bool) -> Snapshot:
     """Look at the queue file, and at what the agent last wrote of itself."""
     ledger = queue.ledger()
-    agent = _agent(directory / "status.json")
+    agent = running_agent(directory) or {}
     last = {
         name: f"{reading['value']:.4g} {reading['unit']}"
         for sensor in agent.get("sensors", {}).values()
@@ -114,12 +114,3 @@ def line(now: Snapshot, seconds: float) -> str:
         f"{now.t_s:5.0f}/{seconds:.0f} s  receiver {receiver}  link {now.link:<8}"
         f"delivered {now.delivered:5}  queued {now.depth:4} {bar}"
     )
-
-
-def _agent(file: Path) -> dict[str, Any]:
-    """What the agent last wrote of itself; empty before its first word."""
-    try:
-        written: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return written

@@ -68,25 +68,12 @@ def _agent(directory: Path) -> dict[str, Any]:
         EdgeAgentError: none runs.
     """
     agent = running_agent(directory)
-    if agent is None or not _is_agent(agent["pid"]):
+    if agent is None:
         raise EdgeAgentError(
             "no agent runs that could send; start it (sudo systemctl start pyvorin-agent), or take"
             " the rows elsewhere (pyvorin-agent queue export)"
         )
     return agent
-
-
-def _is_agent(pid: int) -> bool:
-    """Whether a process is an agent: a number is given anew, and the signal ends most others.
-
-    Source: proc(5), /proc/pid/cmdline.
-    """
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    names = {word.rpartition(b"/")[2] for word in words}
-    return b"run" in words and bool(names & {b"pyvorin-agent", b"edge_agent"})
 
 
 def _ask(pid: int) -> None:

@@ -16,6 +16,7 @@ from edge_agent.cli.status_schema import STATUS
 from edge_agent.cli.status_text import local, render
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import CloudSyncQueue
+from edge_agent.daemon import process
 from edge_agent.daemon.assembly import runtime_directory
 from edge_agent.daemon.runs import last_end
 
@@ -98,16 +99,15 @@ def gather(queue: CloudSyncQueue, directory: Path, clock: Clock) -> dict[str, An
 def running_agent(directory: Path) -> dict[str, Any] | None:
     """What a running agent wrote of itself; None when none runs.
 
+    A process that was given the number of one that has ended is none.
+
     Args:
         directory: `edge_agent.daemon.assembly.runtime_directory`.
     """
     try:
-        written: dict[str, Any] = json.loads(
-            (directory / "status.json").read_text(encoding="utf-8")
-        )
-        os.kill(written["pid"], 0)
-    except PermissionError:
-        return written
+        text = (directory / "status.json").read_text(encoding="utf-8")
+        written: dict[str, Any] = json.loads(text)
+        runs = process.runs(written["pid"], written["start_ticks"])
     except (OSError, ValueError, KeyError):
         return None
-    return written
+    return written if runs else None

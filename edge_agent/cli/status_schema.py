@@ -76,6 +76,7 @@ _AGENT = object_of(
     version={"const": 1},
     agent_version=TEXT,
     pid=COUNT,
+    start_ticks=or_null("integer", "When it started, in the kernel's clock ticks since boot."),
     at=said(NUMBER, "When the agent wrote this, Unix seconds."),
     uptime_s=COUNT,
     previous_run=_RUN,

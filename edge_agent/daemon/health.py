@@ -11,6 +11,7 @@ import edge_agent
 from edge_agent.clock import Clock
 from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.cloud_sync.traffic import Sent
+from edge_agent.daemon import process
 from edge_agent.daemon.flusher import Flusher
 from edge_agent.daemon.growth import Growth, hours_left
 from edge_agent.daemon.poller import Poller
@@ -108,6 +109,7 @@ def document(fields: dict[str, Any], parts: Parts) -> dict[str, Any]:
         "version": 1,
         "agent_version": edge_agent.__version__,
         "pid": os.getpid(),
+        "start_ticks": process.start_ticks(os.getpid()),
         "at": parts.clock.wall(),
         "uptime_s": parts.run.uptime_s,
         "previous_run": parts.run.previous,
