@@ -14,6 +14,7 @@ from typing import Any
 from edge_agent.cli.common import add_config_option, add_json_options, queue_to_look
 from edge_agent.cli.status_schema import STATUS
 from edge_agent.cli.status_text import local, render
+from edge_agent.cli.status_wear import endurance, wear
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.daemon import process
@@ -31,6 +32,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add_json_options(parser, STATUS)
     parser.add_argument("--watch", action="store_true", help="again every two seconds")
     parser.add_argument("--history", action="store_true", help="the last 200 changes of state")
+    parser.add_argument(
+        "--endurance",
+        type=endurance,
+        metavar="SIZE",
+        help="what the card's maker states can be written to it (30TB): how long it would last",
+    )
     parser.set_defaults(run=status)
 
 
@@ -56,7 +63,7 @@ def _print(queue: CloudSyncQueue, directory: Path, args: argparse.Namespace) -> 
     if args.history:
         lines = [f"{local(at)}  {line}" for at, line in queue.memory.history()]
     else:
-        facts = gather(queue, directory, SystemClock())
+        facts = gather(queue, directory, SystemClock(), args.endurance)
         lines = [json.dumps(facts)] if args.json else render(facts, colours=wants_colours())
     sys.stdout.write("\n".join([*lines, ""]))
     sys.stdout.flush()
@@ -72,11 +79,19 @@ def wants_colours() -> bool:
     return sys.stdout.isatty() and not unwanted
 
 
-def gather(queue: CloudSyncQueue, directory: Path, clock: Clock) -> dict[str, Any]:
+def gather(
+    queue: CloudSyncQueue, directory: Path, clock: Clock, endurance_bytes: int | None = None
+) -> dict[str, Any]:
     """The status as one JSON-representable object.
 
     The queue's part is read from its file, now; the agent's part is what a running agent last
     wrote of itself, and empty when none runs.
+
+    Args:
+        queue: opened to look.
+        directory: `edge_agent.daemon.assembly.runtime_directory`.
+        clock: the machine's.
+        endurance_bytes: what the card's maker states that can be written to it.
     """
     ledger, agent = queue.ledger(), running_agent(directory)
     return {
@@ -89,7 +104,9 @@ def gather(queue: CloudSyncQueue, directory: Path, clock: Clock) -> dict[str, An
             "by_priority": {p.word: depth for p, depth in queue.depths().items()},
             "oldest_s": queue.oldest_s(),
             "size_bytes": queue.size_bytes(),
+            "delivered_at": queue.last_flush_time,
         },
+        "wear": wear(queue.path, queue.traffic.written(), endurance_bytes),
         "ledger": dataclasses.asdict(ledger),
         "last_run": agent["previous_run"] if agent else last_end(queue.memory, clock),
         "agent": agent or {},

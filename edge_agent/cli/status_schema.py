@@ -9,6 +9,7 @@ from edge_agent.cli.schema_words import (
     NUMBER,
     TEXT,
     by_name,
+    list_of,
     object_of,
     or_null,
     said,
@@ -42,7 +43,7 @@ _HEALTH = object_of(
     link_s=or_null("integer", "For how long it is in that state."),
     link_reason=or_null("string", "The last error; null: none since something worked."),
     next_try_s=or_null("integer", "Seconds from `at` on."),
-    last_delivery_s=or_null("integer", "Null: nothing was delivered since the start."),
+    last_delivery_s=or_null("integer", "Null: nothing was delivered, or nobody knows when."),
     sent_today=COUNT,
     sent_bytes_month=COUNT,
     size_bytes=COUNT,
@@ -69,7 +70,24 @@ _SENSOR = object_of(
     failures=said(COUNT, "In a row."),
     overruns=said(COUNT, "Ticks missed since the start."),
     faults=by_name(TEXT, "Why the sensor, or a channel of it, is faulty; empty: it is well."),
-    faulty_since=by_name(NUMBER, "Unix seconds; not of faults from before this start."),
+    faulty_since=by_name(NUMBER, "Unix seconds; not where nobody knows."),
+    history=said(
+        object_of(
+            since=or_null("number", "Since when they are counted, Unix seconds; null: not known."),
+            total=COUNT,
+            last=list_of(
+                object_of(
+                    name=said(TEXT, "The sensor's, or a channel's."),
+                    reason=TEXT,
+                    **{
+                        "from": said(NUMBER, "Unix seconds."),
+                        "to": or_null("number", "Unix seconds; null: it goes on."),
+                    },
+                )
+            ),
+        ),
+        "The faults of the sensor and its channels, over restarts.",
+    ),
 )
 
 _AGENT = object_of(
@@ -84,6 +102,7 @@ _AGENT = object_of(
     health=said(_HEALTH, "The journal's queue_health line."),
     totals=by_name(COUNT, "The ledger, but for what is queued."),
     growth_per_s=or_null("number", "Rows; below 0 while it drains; null: not known yet."),
+    drain_s=or_null("integer", "Until nothing waits at that rate; null: it does not drain."),
     read_total=COUNT,
     overruns_total=COUNT,
     delivered_total=said(COUNT, "Since the start."),
@@ -104,6 +123,37 @@ _AGENT = object_of(
     sensors=by_name(_SENSOR, "By the name in the configuration."),
 )
 
+_WEAR = object_of(
+    bytes_a_day=or_null(
+        "integer",
+        "Written to the card by the agent, on average over the last month or two of running; null:"
+        " that is known after an hour.",
+    ),
+    over_s=said(COUNT, "Seconds of running that the average is of."),
+    endurance={
+        "description": "What that means to a card of the stated endurance; null: none was stated.",
+        "anyOf": [
+            {"type": "null"},
+            object_of(
+                bytes=COUNT,
+                share_a_year=or_null("number", "1: all of it; null: not known yet."),
+                years=or_null("number", "For which it would last, if nothing else wrote to it."),
+            ),
+        ],
+    },
+    card={
+        "description": "What the card says of itself, as eMMC does; null: nothing.",
+        "anyOf": [
+            {"type": "null"},
+            object_of(
+                name=TEXT,
+                used_percent=said(COUNT, "Of its life, in steps of ten, rounded down."),
+                spare=said(TEXT, "Its spare blocks: enough, low, used_up or unknown."),
+            ),
+        ],
+    },
+)
+
 STATUS = whole(
     "pyvorin-agent status --json",
     at=said(NUMBER, "When this was looked at, Unix seconds."),
@@ -114,7 +164,9 @@ STATUS = whole(
         by_priority=BY_PRIORITY,
         oldest_s=or_null("number", "Null: it is empty."),
         size_bytes=COUNT,
+        delivered_at=or_null("number", "Unix seconds, as the clock then was; null: never."),
     ),
+    wear=_WEAR,
     ledger=LEDGER,
     last_run=_RUN,
     agent={

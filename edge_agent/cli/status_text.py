@@ -20,6 +20,18 @@ _PLAIN = "\x1b[0m"
 _LABEL_WIDTH = 9
 #: An agent speaks of itself every five seconds; one that has not for so long is stuck.
 _SILENT_S = 60
+#: A card that would last longer than this dies of something else first.
+_MOST_YEARS = 100
+_SIZES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+#: What a card's own words mean for the person who owns it.
+_SPARE = {
+    "enough": ", and it has spare blocks",
+    "low": ", and its spare blocks run low",
+    "used_up": ", and its spare blocks are nearly used up",
+    "unknown": "",
+}
+_SCARCE = ("low", "used_up")
+_WORN_PERCENT = 90
 _UNITS = (("y", 31_536_000), ("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 _STATES = {
@@ -102,6 +114,13 @@ def span(seconds: float) -> str:
     return " ".join(f"{count} {unit}" for count, unit in words[:2] if count) or "0 s"
 
 
+def size(count: float) -> str:
+    """Bytes in the largest unit that fits: ``41.2 kB``."""
+    fitting = ((unit, factor) for unit, factor in _SIZES if count >= factor)
+    unit, factor = next(fitting, ("B", 1))
+    return f"{count / factor:.1f} {unit}" if factor > 1 else f"{count:.0f} B"
+
+
 def painted(text: str, level: str) -> str:
     """A text in the colour of a level: `GOOD`, `ODD` or `BAD`."""
     return f"{_COLOURS[level]}{text}{_PLAIN}"
@@ -120,6 +139,7 @@ def _lines(facts: _Facts) -> Iterator[Line]:
         yield from _link(agent)
         yield from _upload(agent)
         yield from _card(agent)
+    yield from _wear(facts)
     yield _books(facts["ledger"])
     if agent:
         yield from _odd_times(agent["health"])
@@ -155,8 +175,10 @@ def _queue(facts: _Facts) -> Iterator[Line]:
     per_s = facts["agent"].get("growth_per_s")
     if per_s and per_s > 0:
         yield Line("", f"{round(per_s * 3600)} an hour more come than leave")
-    elif per_s and queue["depth"]:
-        yield Line("", f"at the present rate it is empty in {span(-queue['depth'] / per_s)}")
+    elif (left_s := facts["agent"].get("drain_s")) is not None and queue["depth"]:
+        yield Line("", f"at the present rate it is empty in {span(left_s)}")
+    if not facts["agent"] and (at := queue["delivered_at"]) is not None:
+        yield Line("", f"the server last took something {_ago(at, facts['at'] - at)}")
 
 
 def _link(agent: _Facts) -> Iterator[Line]:
@@ -172,7 +194,7 @@ def _link(agent: _Facts) -> Iterator[Line]:
     if agent["link"]["do"]:
         yield Line("", f"what to do: {agent['link']['do']}")
     if (ago_s := health["last_delivery_s"]) is not None:
-        yield Line("", f"the server last took something {span(ago_s)} ago, at {local(at - ago_s)}")
+        yield Line("", f"the server last took something {_ago(at - ago_s, ago_s)}")
 
 
 def in_words(reason: str) -> str:
@@ -184,17 +206,17 @@ def in_words(reason: str) -> str:
 
 def _upload(agent: _Facts) -> Iterator[Line]:
     health, request = agent["health"], agent["request"]
-    size = f"{request['max_bytes'] / 1024:.0f} KiB"
+    most = f"{request['max_bytes'] / 1024:.0f} KiB"
     items = f"{request['items']} item{'s' * (request['items'] != 1)}"
-    yield Line("upload", f"at most {items} and {size} a request")
-    month = f"{health['sent_bytes_month'] / 1e6:.1f} MB this month"
-    yield Line("", f"{health['sent_today']} sent today, {month}")
+    yield Line("upload", f"at most {items} and {most} a request")
+    today = f"{health['sent_today']} sent today in {size(agent['quota']['daily']['sent_bytes'])}"
+    yield Line("", f"{today}; {size(health['sent_bytes_month'])} this month")
     for period, spent in agent["quota"].items():
         if spent["messages"] is not None:
             used = f"{spent['sent_messages']} of {spent['messages']} messages"
             yield Line("quota", f"{period}: {used}")
         if spent["bytes"] is not None:
-            used = f"{spent['sent_bytes'] / 1e6:.1f} of {spent['bytes'] / 1e6:.1f} MB"
+            used = f"{size(spent['sent_bytes'])} of {size(spent['bytes'])}"
             yield Line("quota", f"{period}: {used}")
     if request["quota_reached"]:
         reached = f"that of {request['quota_reached']} is reached: telemetry and logs wait"
@@ -202,10 +224,10 @@ def _upload(agent: _Facts) -> Iterator[Line]:
 
 
 def _card(agent: _Facts) -> Iterator[Line]:
-    """The disk, and what was written to it."""
+    """The disk, and for how long it has room."""
     health = agent["health"]
     free, hours = health["free_bytes"], health["hours_left"]
-    said = f"{free / 1e9:.1f} GB free" if free is not None else "nobody can say what is free"
+    said = f"{size(free)} free" if free is not None else "nobody can say what is free"
     if hours == 0:
         full = "less than an hour fits, then queue.when_full says what goes"
         yield Line("disk", f"{said}; {full}", BAD)
@@ -215,8 +237,37 @@ def _card(agent: _Facts) -> Iterator[Line]:
     else:
         known = agent["growth_per_s"] is not None
         yield Line("disk", f"{said}; {'the queue does not grow' if known else 'not known yet'}")
-    if (wear := health["wear_bytes_today"]) is not None:
-        yield Line("wear", f"{wear / 1e6:.1f} MB written to the card today")
+
+
+def _wear(facts: _Facts) -> Iterator[Line]:
+    """What is written to the card, and what that does to it."""
+    wear, said = facts["wear"], []
+    if facts["agent"] and (today := facts["agent"]["health"]["wear_bytes_today"]) is not None:
+        said.append(f"{size(today)} written to the card today")
+    if wear["bytes_a_day"] is not None:
+        over = span(wear["over_s"])
+        said.append(f"{size(wear['bytes_a_day'])} a day, on average over {over} of running")
+    if wear["endurance"] is not None:
+        said.append(_endurance(wear["endurance"]))
+    if (card := wear["card"]) is not None:
+        spare = _SPARE[card["spare"]]
+        said.append(f"{card['name']} says that {card['used_percent']} % of its life is used{spare}")
+    worn = card is not None and (card["used_percent"] >= _WORN_PERCENT or card["spare"] in _SCARCE)
+    for number, text in enumerate(said):
+        yield Line("" if number else "wear", text, BAD if worn and not number else "")
+    if worn:
+        yield Line("", "what to do: keep a copy of what is on it, and another card at hand")
+
+
+def _endurance(endured: _Facts) -> str:
+    """How long a card of a stated endurance would last."""
+    of = f"of {size(endured['bytes'])}"
+    if endured["share_a_year"] is None:
+        return f"what that is {of} is known after an hour of running"
+    share = f"{endured['share_a_year'] * 100:.2g} % {of} a year"
+    years = endured["years"]
+    lasts = f"{years:.1f} y" if years and years < _MOST_YEARS else f"more than {_MOST_YEARS} y"
+    return f"that is {share}; with nothing else written, the card lasts {lasts}"
 
 
 def _books(ledger: _Facts) -> Line:
@@ -254,6 +305,27 @@ def _sensor(name: str, sensor: _Facts, at: float) -> Iterator[Line]:
         yield Line("sensor", f"{channel}: {value}", "" if sensor["faults"] else GOOD)
     if not sensor["faults"] and not sensor["last"]:
         yield Line("sensor", f"{name}: not read yet")
+    if sensor["history"]["total"]:
+        yield Line("", _past(name, sensor["history"]))
+
+
+def _past(sensor: str, history: _Facts) -> str:
+    """How often it was faulty, and the last of those faults that are over."""
+    total = history["total"]
+    counted = f"{total} fault{'s' * (total != 1)} since {local(history['since'])}"
+    over = [fault for fault in history["last"] if fault["to"] is not None]
+    if not over:
+        return counted
+    which = "the last" if len(over) == len(history["last"]) else "the one before"
+    last = max(over, key=lambda fault: float(fault["to"]))
+    whose = "" if last["name"] == sensor else f"{last['name']}: "
+    lasted = span(last["to"] - last["from"])
+    when = f"from {local(last['from'])} to {local(last['to'])} ({lasted})"
+    return f"{counted}, {which} {when}: {whose}{last['reason']}"
+
+
+def _ago(unix: float, ago_s: float) -> str:
+    return f"{span(ago_s)} ago, at {local(unix)}"
 
 
 def _since(unix: float, lasted_s: float) -> str:

@@ -1,4 +1,4 @@
-"""What was sent in the present day and month, and written in a day; kept in the queue's file.
+"""What was sent in the present day and month, and written to the card; kept in the queue's file.
 
 A day ends at local midnight, a month on a day of one's choice. While the clock is not known to be
 right a period that was begun does not end for an earlier date: a machine that boots in the past
@@ -19,8 +19,13 @@ from edge_agent.cloud_sync.store import Store
 #: The last day with which every month can begin.
 LAST_RESET_DAY = 28
 
-#: The counter of bytes written to the disk in a day.
+#: Bytes written to the disk in a day.
 _WRITTEN = "written_day"
+#: Bytes written to the disk and the seconds that it took; of no period, but halved now and then.
+_PACE_BYTES, _PACE_S = "written_bytes", "written_s"
+_NO_PERIOD = ""
+#: The pace is that of one to two months: what was long ago says little of the present settings.
+_LONGEST_PACE_S = 60 * 86_400
 
 _ADD = """
 INSERT INTO counters VALUES (?1, ?2, ?3) ON CONFLICT(name) DO UPDATE SET
@@ -32,6 +37,18 @@ SELECT coalesce(sum(amount) FILTER (WHERE name = ?1), 0),
        coalesce(sum(amount) FILTER (WHERE name = ?2), 0)
 FROM counters WHERE name IN (?1, ?2) AND (period = ?3 OR (period > ?3 AND ?4))
 """
+_HALVE = """
+UPDATE counters SET amount = amount / 2 WHERE name IN (?1, ?2)
+  AND (SELECT amount FROM counters WHERE name = ?2) > ?3
+"""
+
+
+class Written(NamedTuple):
+    """What was written to the disk over one to two months of running, or as long as is known."""
+
+    written_bytes: int
+    #: for how long the agent ran meanwhile
+    lasted_s: int
 
 
 class Sent(NamedTuple):
@@ -70,17 +87,29 @@ class Traffic:
         """Begin to count the day's items anew."""
         self._store.change(lambda db: db.execute("DELETE FROM counters WHERE name = 'items_day'"))
 
-    def keep_written(self, written_bytes: int, states: Mapping[str, Any]) -> None:
-        """Add to the bytes written since local midnight, and keep states by owner.
+    def keep_written(self, written_bytes: int, lasted_s: int, states: Mapping[str, Any]) -> None:
+        """Add to the bytes written since local midnight and of late, and keep states by owner.
 
         In one commit: counting what is written should not be much of it.
+
+        Args:
+            written_bytes: since it was called last.
+            lasted_s: seconds of running since then; a clock that is set has no part in them.
+            states: JSON-representable.
         """
 
         def keep(db: sqlite3.Connection) -> None:
             memory.keep(db, states)
             self._add(db, _WRITTEN, self._today(), written_bytes)
+            self._add(db, _PACE_BYTES, _NO_PERIOD, written_bytes)
+            self._add(db, _PACE_S, _NO_PERIOD, lasted_s)
+            db.execute(_HALVE, (_PACE_BYTES, _PACE_S, _LONGEST_PACE_S))
 
         self._store.change(keep)
+
+    def written(self) -> Written:
+        """What `keep_written` was given of late."""
+        return Written(*self._sums(_PACE_BYTES, _PACE_S, _NO_PERIOD))
 
     def written_today(self) -> int:
         """The bytes that `keep_written` was given since local midnight."""

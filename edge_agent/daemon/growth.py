@@ -56,3 +56,16 @@ def hours_left(left_bytes: int, row_bytes: float, rows_per_s: float | None) -> i
     if not rows_per_s or rows_per_s < 0 or not row_bytes:
         return None
     return int(left_bytes / (row_bytes * rows_per_s) / 3600)
+
+
+def drain_s(rows: int, rows_per_s: float | None) -> int | None:
+    """Seconds until nothing waits any more at the present rate.
+
+    Args:
+        rows: that wait.
+        rows_per_s: how fast they become more; None: not known yet.
+
+    Returns:
+        None where they do not become fewer.
+    """
+    return round(-rows / rows_per_s) if rows_per_s and rows_per_s < 0 else None

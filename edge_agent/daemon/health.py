@@ -13,7 +13,7 @@ from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.cloud_sync.traffic import Sent
 from edge_agent.daemon import process
 from edge_agent.daemon.flusher import Flusher
-from edge_agent.daemon.growth import Growth, hours_left
+from edge_agent.daemon.growth import Growth, drain_s, hours_left
 from edge_agent.daemon.poller import Poller
 from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.runs import Run
@@ -45,8 +45,7 @@ def line(parts: Parts) -> dict[str, Any]:
     now = parts.clock.monotonic()
     depths = parts.queue.depths()
     books = parts.queue.ledger()
-    flusher, link = parts.flusher, parts.flusher.link
-    delivered_at = flusher.last_delivery
+    link = parts.flusher.link
     faulty = dict(parts.poller.intake.faults.faulty)
     vacancy = parts.queue.bounds.vacancy()
     # What went for want of room would be there otherwise: a full queue grows no more.
@@ -65,7 +64,7 @@ def line(parts: Parts) -> dict[str, Any]:
         "link_s": _whole(now - link.since) if parts.sends and link.since else None,
         "link_reason": link.reason or None,
         "next_try_s": _whole(max(link.next_try - now, 0.0)) if link.reason else None,
-        "last_delivery_s": None if delivered_at is None else _whole(now - delivered_at),
+        "last_delivery_s": _whole(_last_delivery_s(parts, now)),
         "sent_today": parts.queue.messages_sent_today,
         "sent_bytes_month": parts.queue.traffic.month().sent_bytes,
         "size_bytes": parts.queue.size_bytes(),
@@ -116,7 +115,8 @@ def document(fields: dict[str, Any], parts: Parts) -> dict[str, Any]:
         "queue": str(parts.queue.path),
         "health": fields,
         "totals": parts.queue.totals(),
-        "growth_per_s": parts.growth.rows_per_s(),
+        "growth_per_s": (rate := parts.growth.rows_per_s()),
+        "drain_s": drain_s(fields["depth"], rate),
         "read_total": parts.poller.intake.read_total,
         "overruns_total": parts.poller.overruns_total,
         "delivered_total": flusher.delivered_total,
@@ -144,6 +144,15 @@ def write_atomically(path: Path, content: str) -> None:
     fresh.replace(path)
 
 
+def _last_delivery_s(parts: Parts, now: float) -> float | None:
+    """How long ago something was delivered, in an earlier run by the wall clock as it then was."""
+    if (in_this_run := parts.flusher.last_delivery) is not None:
+        return now - in_this_run
+    before = parts.queue.last_flush_time
+    ago_s = None if before is None else parts.clock.wall() - before
+    return ago_s if ago_s is not None and ago_s >= 0 else None
+
+
 def _period(allowance: Allowance, sent: Sent) -> dict[str, int | None]:
     """What a quota allows, None: as much as there is; and what was sent."""
     return {
@@ -158,16 +167,17 @@ def _sensor(slot: Slot, parts: Parts) -> dict[str, Any]:
     """One sensor: its last readings, and its faults if it has any."""
     # The poller's thread may add to the dictionary meanwhile; a copy is made in one go.
     last = dict(slot.last)
-    book = parts.poller.intake.faults
-    faults, since = _faults(slot, dict(book.faulty)), dict(book.since)
-    booted_at = parts.clock.wall() - parts.clock.monotonic()
+    intake = parts.poller.intake
+    faults, history = _faults(slot, dict(intake.faults.faulty)), intake.history.told(slot.plan.name)
+    since = {fault["name"]: fault["from"] for fault in history["last"] if fault["to"] is None}
     return {
         "last": {name: reading.to_dict() for name, reading in last.items()},
         "failures": slot.failures,
         "overruns": slot.overruns,
         "faults": faults,
-        # Of one that was faulty before this start nobody knows.
-        "faulty_since": {name: booted_at + since[name] for name in faults if name in since},
+        # Of one from before the history was kept nobody knows.
+        "faulty_since": {name: since[name] for name in faults if name in since},
+        "history": history,
     }
 
 

@@ -21,13 +21,15 @@ from edge_agent.daemon.schedule import Slot
 from edge_agent.errors import SensorError, StoreError
 from edge_agent.events import NOTICE, event
 from edge_agent.processing.channel import Quality, Shaped
+from edge_agent.processing.fault_history import FaultHistory, Moment
 from edge_agent.processing.faults import FAULT, REPLACED, FaultBook
 from edge_agent.processing.pipeline import marked
 from edge_agent.types import Measurement, Priority, SensorReading, Submission
 
-# Whose state it is: the faults that the far end was told of, a line, the probe that measured last.
-# A driver's is its type's, and a plugin may be called anything but this.
-_FAULTS, _LINE, _PROBE = "agent.faults", "agent.line", "agent.probe"
+# Whose state it is: the faults that the far end was told of, those that ever were, a line, the
+# probe that measured last. A driver's is its type's, and a plugin may be called anything but this.
+_FAULTS, _HISTORY = "agent.faults", "agent.fault_history"
+_LINE, _PROBE = "agent.line", "agent.probe"
 #: Submissions from other threads that wait at the most; the oldest give way.
 MOST_OFFERED = 100
 
@@ -59,6 +61,9 @@ class Intake:
         """
         self.pending = pending
         self.faults = FaultBook()
+        self.history = FaultHistory()
+        #: sensors whose past faults are still to be known again
+        self._unrecalled = [*slots]
         self._faults_restored = False
         #: faulty since before the restart, of which this run's journal says nothing yet
         self._unsaid: set[str] = set()
@@ -124,6 +129,7 @@ class Intake:
             when to be called next, monotonic seconds.
         """
         self._recall_faults(now)
+        self._recall_histories(now)
         self.take_offered(now)
         for slot in [slot for due, slot in self._due.values() if due <= now]:
             wall, synchronized = self._clock.wall(), self._clock.synchronized()
@@ -142,6 +148,9 @@ class Intake:
         self._close_windows(now)
         if first:
             self.pending.correct(wall_step_s)
+            self.history.correct(wall_step_s)
+            for slot in self._slots:
+                self._keep_history(slot, now)
 
     def finish(self, now: float) -> None:
         """Close what is open, and commit everything."""
@@ -154,6 +163,7 @@ class Intake:
         self.read_total = former.read_total
         self.pending.inherit(former.pending, now)
         self.faults, self._unsaid = former.faults, former._unsaid
+        self.history = former.history
         self._faults_restored = former._faults_restored
         self._end_faults_of_others(now)
 
@@ -227,6 +237,22 @@ class Intake:
             self._faults_restored = True
             self._end_faults_of_others(now)
 
+    def _recall_histories(self, now: float) -> None:
+        """Know again which faults the sensors had; later, if they cannot be read yet."""
+        while self._unrecalled and not self.pending.trouble:
+            slot = self._unrecalled[-1]
+            name = slot.plan.name
+            if name not in self.history.restored:
+                try:
+                    state = self.pending.recall(f"{_HISTORY}:{name}")
+                except StoreError:
+                    return
+                self.history.restore(name, state, self._moment())
+                # Its sensor was not configured for a while, and that ended it.
+                self.history.end_others(name, self.faults.faulty, self._moment())
+                self._keep_history(slot, now)
+            self._unrecalled.pop()
+
     def _look_for_another_probe(
         self, slot: Slot, measurements: Iterable[Measurement], now: float
     ) -> None:
@@ -271,6 +297,7 @@ class Intake:
             self._say(NOTICE, event("sensor_recovered", sensor=name))
         self._unsaid.discard(name)
         if reading:
+            self._note_fault(slot, name, reason, now)
             self._tell_fault(reading, now)
 
     def _end_faults_of_others(self, now: float) -> None:
@@ -287,6 +314,22 @@ class Intake:
         self._submit(reading, Priority.ANOMALY, now)
         if self._faults_restored:
             self.remember(_FAULTS, dict(self.faults.faulty), now)
+
+    def _note_fault(self, slot: Slot, name: str, reason: str, now: float) -> None:
+        """Write down that a fault began, or is over where there is no reason."""
+        if reason:
+            self.history.began(slot.plan.name, name, reason, self._moment())
+        else:
+            self.history.ended(slot.plan.name, name, self._moment())
+        self._keep_history(slot, now)
+
+    def _keep_history(self, slot: Slot, now: float) -> None:
+        name = slot.plan.name
+        if name in self.history.restored:
+            self.remember(f"{_HISTORY}:{name}", self.history.told(name), now)
+
+    def _moment(self) -> Moment:
+        return Moment(self._clock.wall(), self._clock.synchronized())
 
     def _own(self, slot: Slot) -> dict[str, Any]:
         """The metadata of what the agent itself says of a sensor."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from edge_agent.cloud_sync.schema import ENTRIES
+from edge_agent.daemon.runs import ENDS
 from edge_agent.types import Priority
 
 _Status = Mapping[str, Any]
@@ -71,6 +72,11 @@ def _link(status: _Status) -> _Samples:
     return {state: float(status["health"]["link"] == state) for state in LINK_STATES}
 
 
+def _previous_run(status: _Status) -> _Samples:
+    run = status["previous_run"]
+    return {} if run is None else {end: float(run["ended"] == end) for end in ENDS}
+
+
 def _last_readings(status: _Status) -> _Samples:
     sensors = status["sensors"].values()
     return {name: last["timestamp"] for one in sensors for name, last in one["last"].items()}
@@ -100,6 +106,13 @@ def _ledger() -> Iterator[_Family]:
 FAMILIES = (
     _Family("status_timestamp_seconds", "gauge", "When this was written.", "", _top("at")),
     _Family("uptime_seconds", "gauge", "How long the agent has run.", "", _top("uptime_s")),
+    _Family(
+        "previous_run_end",
+        "gauge",
+        "1 for how the run before this one ended; absent where there was none.",
+        "state",
+        _previous_run,
+    ),
     _Family("queue_rows", "gauge", "Readings that wait.", "priority", _rows),
     _Family("queue_oldest_seconds", "gauge", "Age of the oldest.", "", _health("oldest_s")),
     _Family("queue_retrying_rows", "gauge", "Wait for another try.", "", _health("retrying")),
@@ -113,6 +126,13 @@ FAMILIES = (
         "For how long what comes still fits; absent while nothing grows.",
         "",
         _health("hours_left", _SECONDS_PER_HOUR),
+    ),
+    _Family(
+        "queue_drain_seconds",
+        "gauge",
+        "Until nothing waits at the present rate; absent while it does not drain.",
+        "",
+        _top("drain_s"),
     ),
     _Family(
         "wear_today_bytes",
@@ -132,6 +152,13 @@ FAMILIES = (
         _health("last_delivery_s"),
     ),
     _Family("sent_today_rows", "gauge", "Sent since midnight.", "", _health("sent_today")),
+    _Family(
+        "sent_today_bytes",
+        "gauge",
+        "Sent since local midnight, failed attempts too.",
+        "",
+        lambda status: {"": status["quota"]["daily"]["sent_bytes"]},
+    ),
     _Family(
         "sent_month_bytes",
         "gauge",
@@ -156,6 +183,13 @@ FAMILIES = (
         "0: it, or a channel of it, is faulty.",
         "sensor",
         _each_sensor(lambda sensor: float(not sensor["faults"])),
+    ),
+    _Family(
+        "sensor_faults_total",
+        "counter",
+        "Faults of it and of its channels since it was first configured.",
+        "sensor",
+        _each_sensor(lambda sensor: float(sensor["history"]["total"])),
     ),
     _Family(
         "sensor_failures",

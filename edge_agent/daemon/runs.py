@@ -11,15 +11,17 @@ from edge_agent.cloud_sync.queue import CloudSyncQueue
 from edge_agent.daemon.wear import Wear
 
 _OWNER = "agent.run"
+#: How a run may end: in order, by the watchdog, killed in this boot; or with the power, or a reboot
+#: without a stop.
+ENDS = ("stopped", "watchdog", "killed", "power_cut")
 
 
 def last_end(memory: Memory, clock: Clock) -> dict[str, Any] | None:
     """How the last run ended, where none runs now.
 
     Returns:
-        ``ended`` (``stopped``, ``watchdog``, ``killed`` in this boot, ``power_cut`` or a reboot
-        without a stop in an earlier one), ``reason``, ``uptime_s`` as last noted, ``version``; None
-        where there was no run.
+        ``ended`` (one of `ENDS`), ``reason``, ``uptime_s`` as last noted, ``version``; None where
+        there was no run.
     """
     record = memory.load(_OWNER)
     if record is None:
@@ -63,11 +65,12 @@ class Run:
         Raises:
             StoreError: it could not be written.
         """
+        uptime_s = self.uptime_s
         record = {
             "version": edge_agent.__version__,
             "boot_id": self._boot_id,
-            "uptime_s": self.uptime_s,
+            "uptime_s": uptime_s,
             "ended": ended,
             "reason": reason or None,
         }
-        self.wear.keep({_OWNER: record})
+        self.wear.keep(uptime_s, {_OWNER: record})

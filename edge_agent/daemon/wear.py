@@ -1,4 +1,4 @@
-"""What the agent writes to the card: counted by the kernel, kept a day in the queue's file."""
+"""What the agent writes to the card: counted by the kernel, kept in the queue's file."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class Wear:
         self._traffic = traffic
         self._written = written
         self._kept_bytes = 0
+        self._kept_s = 0
 
     def today(self) -> int | None:
         """Bytes since local midnight; None where nobody counts them.
@@ -58,12 +59,19 @@ class Wear:
             return None
         return self._traffic.written_today() + written - self._kept_bytes
 
-    def keep(self, states: Mapping[str, Any]) -> None:
+    def keep(self, uptime_s: int, states: Mapping[str, Any]) -> None:
         """Keep what was written so far, and some states by owner in the same commit.
+
+        Args:
+            uptime_s: for how long this process has run.
+            states: JSON-representable.
 
         Raises:
             StoreError: it could not be written, and will be the next time.
         """
-        written = self._written() or self._kept_bytes
-        self._traffic.keep_written(written - self._kept_bytes, states)
-        self._kept_bytes = written
+        written = self._written()
+        if written is None:
+            self._traffic.keep_written(0, 0, states)
+            return
+        self._traffic.keep_written(written - self._kept_bytes, uptime_s - self._kept_s, states)
+        self._kept_bytes, self._kept_s = written, uptime_s

@@ -41,8 +41,6 @@ class FaultBook:
     def __init__(self) -> None:
         #: faulty names -> the reason it began with; replaced or changed by the owner's thread only
         self.faulty: dict[str, str] = {}
-        #: since when, monotonic seconds; not of those that were faulty before a restart
-        self.since: dict[str, float] = {}
         self._past: dict[str, _Past] = {}
 
     def report(
@@ -63,9 +61,9 @@ class FaultBook:
         if not (self._has_failed(name, now) if reason else self._is_well_again(name, now)):
             return None
         if reason:
-            self.faulty[name], self.since[name] = reason, now
+            self.faulty[name] = reason
         else:
-            reason = self._end(name)
+            reason = self.faulty.pop(name)
         value = int(name in self.faulty)
         return SensorReading(
             FAULT, timestamp, value, "", {**metadata, "sensor": name, "reason": reason}
@@ -78,10 +76,6 @@ class FaultBook:
     def forget(self, name: str) -> str:
         """Let go of a faulty name that nobody bears any more; returns why it was faulty."""
         self._past.pop(name, None)
-        return self._end(name)
-
-    def _end(self, name: str) -> str:
-        self.since.pop(name, None)
         return self.faulty.pop(name)
 
     def _has_failed(self, name: str, now: float) -> bool:

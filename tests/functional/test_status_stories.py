@@ -14,11 +14,13 @@ from fakes.clock import FakeClock
 from fakes.crowd import FakeDisk
 from fakes.rig import Rig
 from fakes.sensors import ScriptedSensor, slot
+from fakes.server import take
 from jsonschema import Draft202012Validator
 
 from edge_agent.cli.status import gather
 from edge_agent.cli.status_schema import STATUS
 from edge_agent.cli.status_text import render
+from edge_agent.cli.status_wear import endurance
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.verdict import Action, Verdict
 from edge_agent.daemon import health
@@ -47,16 +49,24 @@ class Site:
         self.disk.free = 9 * GIB
         self.rig = Rig(path, clock, free_bytes=disk)
         former = Run(self.rig.queue, clock)
-        former.wear = Wear(self.rig.queue.traffic, lambda: 0)
+        former.wear = self.wear()
         former.begin()
         clock.advance(90_000)
         former.note("stopped")
         self.door = ScriptedSensor(1.0)
         slots = slot("fridge", ScriptedSensor(4.25)), slot("door", self.door)
         self.parts = self.rig.parts(*slots, ttl_s=dict.fromkeys(Priority, MONTH_S))
-        self.parts.run.wear = Wear(self.rig.queue.traffic, lambda: int(100 * clock.monotonic()))
+        self.parts.run.wear = self.wear()
         self.parts.run.begin()
         self._numbers = itertools.count()
+        #: what is stated of the card, and what it says of itself
+        self.endurance_bytes: int | None = None
+        self.card: dict[str, Any] | None = None
+
+    def wear(self) -> Wear:
+        """Of a process that begins now, and writes 100 bytes a second."""
+        began = self.clock.monotonic()
+        return Wear(self.rig.queue.traffic, lambda: round(100 * (self.clock.monotonic() - began)))
 
     def live(self, looks: int, readings: int, every_s: float = LOOK_EVERY_S) -> None:
         """Let time pass, with so many readings before each look at everything."""
@@ -75,9 +85,11 @@ class Site:
 
     def facts(self) -> dict[str, Any]:
         """What `status --json` prints, but for what differs from machine to machine."""
-        facts = gather(self.rig.queue, self.path, self.clock)
+        facts = gather(self.rig.queue, self.path, self.clock, self.endurance_bytes)
         facts["queue"] |= {"path": "/var/lib/pyvorin/sync_queue.db", "size_bytes": 512_000}
-        facts["agent"]["agent_version"] = "1.2.3"
+        facts["wear"]["card"] = self.card
+        if facts["agent"]:
+            facts["agent"]["agent_version"] = "1.2.3"
         return facts
 
 
@@ -118,10 +130,42 @@ def full_card(site: Site) -> None:
 
 
 def dead_sensor(site: Site) -> None:
-    """Its wire came off an hour ago."""
+    """Its wire was loose before, and came off an hour ago."""
     site.live(30, 6)
+    for reads, looks in ((SensorError("no answer at 0x76", reason="nack"), 10), (1.0, 20)) * 2:
+        site.door.reads = [reads]
+        site.live(looks, 6)
     site.door.reads = [SensorError("no answer at 0x76", reason="nack")]
     site.live(60, 6)
+
+
+def loose_wire(site: Site) -> None:
+    """It is well by now."""
+    site.live(30, 6)
+    site.door.reads = [SensorError("a wrong sum", reason="crc")]
+    site.live(15, 6)
+    site.door.reads = [1.0]
+    site.live(60, 6)
+
+
+def worn_card(site: Site) -> None:
+    """An eMMC near its end, and somebody who has its data sheet; the backlog drains."""
+    site.endurance_bytes = endurance("30TB")
+    site.card = {"name": "mmcblk0", "used_percent": 90, "spare": "low"}
+    site.rig.server.usual = answers(Action.LINK_DOWN, "timeout: no answer in time")
+    site.live(60, 100)
+    site.rig.server.usual = take
+    site.live(31, 0)
+    site.rig.put(*range(400))
+    site.look()
+
+
+def stopped(site: Site) -> None:
+    """By its person, in the middle of the night."""
+    healthy(site)
+    site.parts.run.note("stopped")
+    (site.path / "status.json").unlink()
+    site.clock.advance(7200)
 
 
 def wrong_key(site: Site) -> None:
@@ -131,7 +175,19 @@ def wrong_key(site: Site) -> None:
     site.live(45, 6)
 
 
-@pytest.mark.parametrize("story", [healthy, offline_three_days, full_card, dead_sensor, wrong_key])
+STORIES = (
+    healthy,
+    offline_three_days,
+    full_card,
+    dead_sensor,
+    loose_wire,
+    wrong_key,
+    worn_card,
+    stopped,
+)
+
+
+@pytest.mark.parametrize("story", STORIES)
 def test_status_tells_a_person_what_is_so(site: Site, story: Callable[[Site], None]) -> None:
     """What, since when, why, and what to do; and as JSON what the schema promises."""
     story(site)

@@ -9,7 +9,7 @@ from fakes.clock import FakeClock
 from fakes.crowd import FakeDisk, Open
 
 from edge_agent.cloud_sync import CloudSyncQueue
-from edge_agent.daemon.growth import LOOK_EVERY_S, Growth, hours_left
+from edge_agent.daemon.growth import LOOK_EVERY_S, Growth, drain_s, hours_left
 from edge_agent.types import Submission
 
 MIB = 1 << 20
@@ -110,3 +110,9 @@ def test_vacancy_of_an_unknown_disk_goes_by_the_queue(open_queue: Open) -> None:
     free, left = open_queue(max_size_bytes=512 * MIB, free_bytes=unknown).bounds.vacancy()
     assert free is None
     assert left > 450 * MIB
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(-2.0, 300), (0.0, None), (2.0, None), (None, None)])
+def test_drain_is_told_where_it_drains(rate: float | None, seconds: int | None) -> None:
+    """For ever is no number."""
+    assert drain_s(600, rate) == seconds

@@ -154,6 +154,23 @@ def test_health_document_says_since_when_a_sensor_is_faulty(rig: Rig) -> None:
     assert health.document(health.line(parts), parts)["sensors"]["door"]["faulty_since"] == {}
 
 
+def test_health_of_a_new_start_says_when_something_was_delivered_last(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """Three days offline and a power cut: that is when a person asks."""
+    rig = Rig(tmp_path, clock)
+    rig.put(1)
+    rig.run(INTERVAL_S)
+    assert rig.server.values == [1]
+    rig.queue.close()
+    again = Rig(tmp_path, clock)
+    clock.advance(3600)
+    assert health.line(again.parts())["last_delivery_s"] == 3600
+    clock.step(-86_400)
+    assert health.line(again.parts())["last_delivery_s"] is None
+    again.queue.close()
+
+
 def test_health_line_says_for_how_long_an_outage_still_fits(rig: Rig) -> None:
     """A row a second: in an hour the room has shrunk by about as much as was said."""
     parts = rig.parts()

@@ -15,6 +15,7 @@ from fakes.sensors import ScriptedSensor, slot
 from fakes.server import DOWN
 
 from edge_agent.daemon import health, metrics
+from edge_agent.daemon.runs import ENDS
 from edge_agent.errors import SensorError
 from edge_agent.types import Priority
 
@@ -60,7 +61,7 @@ def test_metrics_labels_are_the_few_that_are_promised(rig: Rig) -> None:
     assert {family.label for family in families.values()} == {"", "priority", "sensor", "state"}
     unit = re.compile(
         r"pyvorin_\w+_(bytes|seconds|total|rows)"
-        r"|pyvorin_(link_state|clock_synchronized|config_current|sensor_(well|failures))"
+        r"|pyvorin_(link_state|clock_synchronized|config_current|sensor_(well|failures)|previous_run_end)"
     )
     assert [name for name in families if not unit.fullmatch(name)] == []
 
@@ -78,6 +79,40 @@ def test_metrics_hours_that_fit_are_told_in_seconds(rig: Rig) -> None:
     status = document(rig.parts())
     status["health"]["hours_left"] = 3
     assert read(status)["pyvorin_queue_left_seconds"] == {"": 10_800}
+
+
+def test_metrics_of_a_backlog_that_drains_say_until_when(rig: Rig) -> None:
+    """Absent while it grows."""
+    status = document(rig.parts())
+    assert read(status)["pyvorin_queue_drain_seconds"] == {}
+    status["drain_s"] = 90
+    assert read(status)["pyvorin_queue_drain_seconds"] == {"": 90}
+
+
+def test_metrics_count_the_bytes_of_the_day(rig: Rig) -> None:
+    """Failed attempts too: the link's owner charges for them."""
+    rig.put(*range(10))
+    rig.run(5)
+    assert read(document(rig.parts()))["pyvorin_sent_today_bytes"] == {"": rig.server.sent_bytes}
+
+
+@pytest.mark.parametrize("ended", ENDS)
+def test_metrics_say_how_the_run_before_ended(rig: Rig, ended: str) -> None:
+    """For an alarm on watchdogs and power cuts; nothing on the first run of all."""
+    status = document(rig.parts())
+    assert read(status)["pyvorin_previous_run_end"] == {}
+    status["previous_run"] = {"ended": ended}
+    said = read(status)["pyvorin_previous_run_end"]
+    assert {end for end, on in said.items() if on} == {ended}
+
+
+def test_metrics_count_the_faults_of_each_sensor(rig: Rig) -> None:
+    """Also those that are over."""
+    lost = ScriptedSensor(SensorError("gone"), 1.0)
+    parts = rig.parts(slot("well"), slot("lost", lost))
+    rig.clock.advance(10)
+    parts.poller.step(rig.clock.monotonic())
+    assert read(document(parts))["pyvorin_sensor_faults_total"] == {"well": 0, "lost": 1}
 
 
 def test_metrics_label_values_are_escaped(rig: Rig) -> None:

@@ -10,7 +10,7 @@ from fakes.clock import FakeClock
 from fakes.rig import Rig
 
 from edge_agent.cli.status import gather, wants_colours
-from edge_agent.cli.status_text import render, span
+from edge_agent.cli.status_text import render, size, span
 from edge_agent.daemon import health
 from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.runs import Run
@@ -33,6 +33,15 @@ def facts_of(rig: Rig, **changes: Any) -> dict[str, Any]:
 
 def text(facts: dict[str, Any]) -> str:
     return "\n".join(render(facts, colours=False))
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (41_240, "41.2 kB"), (3e13, "30.0 TB")],
+)
+def test_size_names_the_largest_unit_that_fits(count: float, words: str) -> None:
+    """0.0 MB of a metered link would be a lie."""
+    assert size(count) == words
 
 
 @pytest.mark.parametrize(
@@ -74,7 +83,9 @@ def test_status_of_an_agent_that_is_stuck_says_how_old_its_words_are(rig: Rig) -
 def test_status_of_a_fault_from_before_the_start_does_not_make_up_a_time(rig: Rig) -> None:
     """Only that it is older is known."""
     facts = facts_of(rig)
-    facts["agent"]["sensors"]["door"] = {"last": {}, "faults": {"door": "odd"}, "faulty_since": {}}
+    past = {"since": None, "total": 0, "last": []}
+    sensor = {"last": {}, "faults": {"door": "odd"}, "faulty_since": {}, "history": past}
+    facts["agent"]["sensors"]["door"] = sensor
     assert "sensor   door: odd, since before this start" in text(facts)
 
 
@@ -113,7 +124,7 @@ def test_status_tells_how_much_of_a_quota_is_used(rig: Rig) -> None:
     rig.run(60)
     said = text(facts_of(rig))
     assert "quota    daily: 5 of 5 messages\n" in said
-    assert "quota    monthly: 0.0 of 100.0 MB\n" in said
+    assert f"quota    monthly: {rig.queue.traffic.month().sent_bytes} B of 100.0 MB\n" in said
     assert "quota    that of daily messages is reached: telemetry and logs wait" in said
 
 
@@ -121,7 +132,7 @@ def test_status_says_when_a_queue_is_empty_at_the_present_rate(rig: Rig) -> None
     """Sixty a minute, six hundred left."""
     rig.put(*range(600))
     facts = facts_of(rig)
-    facts["agent"]["growth_per_s"] = -1.0
+    facts["agent"] |= {"growth_per_s": -1.0, "drain_s": 600}
     assert "at the present rate it is empty in 10 min" in text(facts)
 
 
@@ -170,3 +181,24 @@ def test_status_is_coloured_where_somebody_sees_and_wants_it(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.stdout", stdout)
     assert wants_colours() == wanted
+
+
+def test_status_of_a_card_that_is_to_be_reckoned_with_waits_for_an_hour(rig: Rig) -> None:
+    """A start writes more than the hours after it; then the years are told."""
+    facts = facts_of(rig)
+    facts["wear"]["endurance"] = {"bytes": 30e12, "share_a_year": None, "years": None}
+    assert "what that is of 30.0 TB is known after an hour of running" in text(facts)
+    facts["wear"]["endurance"] = {"bytes": 30e12, "share_a_year": 0.0712, "years": 14.04}
+    assert "that is 7.1 % of 30.0 TB a year; with nothing else written, the card lasts 14.0 y" in (
+        text(facts)
+    )
+
+
+def test_status_of_a_channels_past_fault_names_the_channel(rig: Rig) -> None:
+    """It is the sensor's line, and one of four inputs was broken."""
+    fault = {"name": "soil.a0", "reason": "range", "from": 0.0, "to": 90.0}
+    past = {"since": 0.0, "total": 7, "last": [fault]}
+    sensor = {"last": {}, "faults": {}, "faulty_since": {}, "history": past}
+    facts = facts_of(rig)
+    facts["agent"]["sensors"]["soil"] = sensor
+    assert " (1 min 30 s): soil.a0: range" in text(facts)

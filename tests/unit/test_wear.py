@@ -60,10 +60,10 @@ def test_wear_of_a_day_outlives_a_restart(queue: CloudSyncQueue) -> None:
     wear = Wear(queue.traffic, kernel)
     kernel.written = 1000
     assert wear.today() == 1000
-    wear.keep({"agent.test": 1})
+    wear.keep(60, {"agent.test": 1})
     assert (wear.today(), queue.memory.load("agent.test")) == (1000, 1)
     kernel.written = 1500
-    wear.keep({})
+    wear.keep(120, {})
     kernel.written = 300
     again = Wear(queue.traffic, kernel)
     assert again.today() == 1800
@@ -74,12 +74,12 @@ def test_wear_begins_anew_at_midnight(queue: CloudSyncQueue, clock: FakeClock) -
     kernel = Kernel()
     wear = Wear(queue.traffic, kernel)
     kernel.written = 1000
-    wear.keep({})
+    wear.keep(120, {})
     clock.advance(DAY_S)
     assert wear.today() == 0
     kernel.written = 1200
     assert wear.today() == 200
-    wear.keep({})
+    wear.keep(120, {})
     assert (wear.today(), queue.traffic.written_today()) == (200, 200)
 
 
@@ -96,6 +96,38 @@ def test_wear_is_kept_with_the_record_of_the_run(queue: CloudSyncQueue, clock: F
 def test_wear_that_nobody_counts_keeps_the_record_all_the_same(queue: CloudSyncQueue) -> None:
     """A sandbox may hide the kernel's file."""
     wear = Wear(queue.traffic, lambda: None)
-    wear.keep({"agent.test": 2})
+    wear.keep(60, {"agent.test": 2})
     assert wear.today() is None
     assert queue.memory.load("agent.test") == 2
+    assert queue.traffic.written() == (0, 0)
+
+
+def test_wear_of_a_day_on_average_is_that_of_running_time(
+    queue: CloudSyncQueue, clock: FakeClock
+) -> None:
+    """Over restarts; neither a clock that is set nor a week in a cupboard has a part in it."""
+    kernel = Kernel()
+    for _ in range(2):
+        run = Run(queue, clock)
+        run.wear = Wear(queue.traffic, kernel)
+        run.begin()
+        clock.advance(1800)
+        kernel.written = 5000
+        run.note()
+        clock.step(7 * DAY_S)
+        clock.advance(1800)
+        kernel.written = 7000
+        run.note("stopped")
+        kernel.written = 0
+        clock.advance(7 * DAY_S)
+    assert queue.traffic.written() == (14_000, 7200)
+
+
+def test_wear_of_long_ago_counts_for_less(queue: CloudSyncQueue) -> None:
+    """Settings change: the average is that of one to two months."""
+    for _ in range(61):
+        queue.traffic.keep_written(1000, 86_400, {})
+    assert queue.traffic.written() == (30_500, 61 * 43_200)
+    for _ in range(29):
+        queue.traffic.keep_written(10, 86_400, {})
+    assert queue.traffic.written() == (30_790, 61 * 43_200 + 29 * 86_400)
