@@ -30,6 +30,18 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_example(parser: argparse.ArgumentParser, words: str) -> None:
+    """End the help with a command line that works.
+
+    Args:
+        parser: the command's.
+        words: what is typed after ``pyvorin-agent``.
+    """
+    # A line that is broken to fit could not be copied.
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"Example: {parser.prog.split()[0]} {words}"
+
+
 def add_json_options(parser: argparse.ArgumentParser, schema: Mapping[str, Any]) -> None:
     """Add ``--json``, and ``--json-schema``, which prints what ``--json`` keeps to."""
     parser.add_argument("--json", action="store_true", help="one JSON object")

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli.common import add_config_option, add_json_options, queue_to_look
+from edge_agent.cli.common import add_config_option, add_example, add_json_options, queue_to_look
 from edge_agent.cli.status_schema import STATUS
 from edge_agent.cli.status_text import local, render
 from edge_agent.cli.status_wear import endurance, wear
@@ -28,6 +28,7 @@ _CLEAR = "\x1b[H\x1b[2J"
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``status``."""
     parser = commands.add_parser("status", help="sensors, queue, link and ledger")
+    add_example(parser, "status --watch")
     add_config_option(parser)
     add_json_options(parser, STATUS)
     parser.add_argument("--watch", action="store_true", help="again every two seconds")
