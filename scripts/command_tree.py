@@ -27,6 +27,11 @@ class Command(NamedTuple):
             and action.help is not argparse.SUPPRESS
         ]
 
+    @property
+    def example(self) -> str:
+        """A command line, as its help ends with; empty where there is none."""
+        return (self.parser.epilog or "").partition("Example: ")[2]
+
     def below(self) -> list[Command]:
         """The commands in it; empty where it is one itself."""
         return [

@@ -95,6 +95,7 @@ def _command(command: Command) -> Iterator[str]:
     yield _text(command.parser.description or _sentence(command.help))
     for action in arguments:
         yield from _item(_shown(command, action), command.help_of(action))
+    yield from (".PP", f"Example: \\fB{_text(command.example)}\\fR")
 
 
 def _shown(command: Command, action: argparse.Action) -> str:

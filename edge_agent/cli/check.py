@@ -6,7 +6,7 @@ import argparse
 import sys
 from urllib.parse import urlsplit
 
-from edge_agent.cli.common import add_config_option
+from edge_agent.cli.common import add_config_option, add_example
 from edge_agent.cli.environment import environment_of
 from edge_agent.config.loader import load
 from edge_agent.config.model import Config
@@ -16,6 +16,7 @@ from edge_agent.errors import ConfigError
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``check [--quiet]``."""
     parser = commands.add_parser("check", help="find every mistake in the configuration")
+    add_example(parser, "check --config agent.yaml")
     add_config_option(parser)
     parser.add_argument(
         "--quiet", action="store_true", help="print nothing but problems, and those to stderr"

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from edge_agent.cli.common import add_example
 from edge_agent.config.reference import markdown
 from edge_agent.config.schema import json_schema
 
@@ -15,8 +16,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser("config", help="describe every key of the configuration")
     pages = parser.add_subparsers(required=True, metavar="PAGE")
     schema = pages.add_parser("schema", help="JSON Schema, for editors")
+    add_example(schema, "config schema > agent.schema.json")
     schema.set_defaults(run=print_schema)
     reference = pages.add_parser("reference", help="every key with type, default and meaning")
+    add_example(reference, "config reference | less")
     reference.set_defaults(run=print_reference)
 
 

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import edge_agent
+from edge_agent.cli.common import add_example
 from edge_agent.cli.demo_books import Books, close_books
 from edge_agent.cli.demo_view import make_view, snapshot
 from edge_agent.cloud_sync import CloudSyncQueue
@@ -30,6 +31,7 @@ _LOOK_EVERY_S = 1.0
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``demo``."""
     parser = commands.add_parser("demo", help="show the whole job on this machine, no set-up")
+    add_example(parser, "demo --seconds 60 --outage 20")
     parser.add_argument(
         "--seconds", type=float, default=30.0, metavar="N", help="how long it runs (30)"
     )

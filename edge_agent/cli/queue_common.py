@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from edge_agent.cli.common import add_config_option, queue_to_look
+from edge_agent.cli.common import add_config_option, add_example, queue_to_look
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.errors import QueueError
 
@@ -27,7 +27,8 @@ def add_command(
     example: str,
 ) -> argparse.ArgumentParser:
     """A command with ``--config``, and an example at the end of its help."""
-    parser = commands.add_parser(name, help=summary, epilog=f"Example: pyvorin-agent {example}")
+    parser = commands.add_parser(name, help=summary)
+    add_example(parser, example)
     add_config_option(parser)
     parser.set_defaults(run=run)
     return parser

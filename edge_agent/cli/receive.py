@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from edge_agent.cli.common import add_example
+
 _LAST_PORT = 65_535
 
 
@@ -15,6 +17,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="the reference receiver: stores every reading once in a SQLite file",
         description="Takes what agents send, stores every reading once, counts repeats.",
     )
+    add_example(parser, "receive --listen 127.0.0.1:8089 --db received.db")
     parser.add_argument(
         "--listen",
         type=_address,

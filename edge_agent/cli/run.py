@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge_agent.cli.common import add_config_option, last_good_path
+from edge_agent.cli.common import add_config_option, add_example, last_good_path
 from edge_agent.cli.environment import environment_of
 from edge_agent.clock import SystemClock
 from edge_agent.config import last_good
@@ -35,6 +35,7 @@ _log = logging.getLogger("edge_agent")
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``run``."""
     parser = commands.add_parser("run", help="run the agent in the foreground")
+    add_example(parser, "run --config agent.yaml")
     add_config_option(parser)
     parser.set_defaults(run=run)
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from edge_agent.cli.common import (
     add_config_option,
+    add_example,
     add_json_options,
     become_owner,
     load_to_look,
@@ -47,6 +48,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add ``read``."""
     parser = commands.add_parser("read", help="each configured sensor once")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
+    add_example(parser, "sensors read temp.cold_chain")
     add_config_option(parser)
     add_json_options(parser, READ)
     parser.set_defaults(run=read)

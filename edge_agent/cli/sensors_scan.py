@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli.common import add_config_option, add_json_options, become_owner
+from edge_agent.cli.common import add_config_option, add_example, add_json_options, become_owner
 from edge_agent.cli.environment import environment_of
 from edge_agent.cli.sensors_paste import yaml
 from edge_agent.cli.sensors_schemas import SCAN
@@ -45,6 +45,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="ask every address of this I2C bus for a byte; may be given again",
     )
     parser.add_argument("--all-buses", action="store_true", help="the same for every I2C bus")
+    add_example(parser, "sensors scan --bus 1")
     add_config_option(parser)
     add_json_options(parser, SCAN)
     parser.set_defaults(run=scan)

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from edge_agent.cli.common import add_json_options
+from edge_agent.cli.common import add_example, add_json_options
 from edge_agent.cli.sensors_schemas import TYPES
 from edge_agent.cli.table import printable
 from edge_agent.config.reference import Row, rows
@@ -27,6 +27,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add ``types``."""
     parser = commands.add_parser("types", help="every driver with its options")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
+    add_example(parser, "sensors types bme280")
     add_json_options(parser, TYPES)
     parser.set_defaults(run=types)
 

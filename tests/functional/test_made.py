@@ -136,6 +136,7 @@ def test_pages_tell_every_command_option_and_key(
     options = {word.strip(",") for word in capsys.readouterr().out.split() if word[:2] == "--"}
     assert [option for option in options - {"--help"} if f"\\fB{option}\\fR" not in page] == []
     assert '.SS "sensors read"' in page
+    assert "\nExample: \\fBpyvorin-agent sensors read temp.cold_chain\\fR\n" in page
     keys = (tmp_path / "pyvorin-agent.yaml.5").read_text().replace("\\-", "-")
     wanted = [row.key for chapter in chapters() for row in chapter.rows]
     assert len(wanted) > 100

@@ -287,13 +287,6 @@ def test_queue_commands_without_a_queue_say_what_to_do(site: Site, words: str) -
     assert not site.queue.exists()
 
 
-def test_queue_help_has_an_example_each() -> None:
-    """For who asks for it there, and wrong usage is 2."""
-    for name in ("stats", "peek", "verify", "vacuum", "export", "purge"):
-        assert f"Example: pyvorin-agent queue {name}" in command("queue", name, "--help").stdout
-    assert command("queue", "peek", "-n", "0").returncode == 2
-
-
 def test_queue_commands_print_the_schemas_of_their_json() -> None:
     """So that a program can be written against them."""
     assert len(SCHEMAS) == 6
