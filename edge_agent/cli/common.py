@@ -42,7 +42,7 @@ def add_example(parser: argparse.ArgumentParser, words: str) -> None:
     parser.epilog = f"Example: {parser.prog.split()[0]} {words}"
 
 
-def add_json_options(parser: argparse.ArgumentParser, schema: Mapping[str, Any]) -> None:
+def add_json_options(parser: argparse._ActionsContainer, schema: Mapping[str, Any]) -> None:
     """Add ``--json``, and ``--json-schema``, which prints what ``--json`` keeps to."""
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument(

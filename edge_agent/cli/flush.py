@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli.common import load_to_look
-from edge_agent.cli.queue_common import Commands, add_command, counted, whole_number
+from edge_agent.cli.common import add_json_options, load_to_look
+from edge_agent.cli.queue_common import Commands, add_command, answer, counted, whole_number
+from edge_agent.cli.schemas import FLUSH
 from edge_agent.cli.status import running_agent
 from edge_agent.daemon.assembly import runtime_directory
 from edge_agent.errors import EdgeAgentError
@@ -35,6 +35,7 @@ def register(commands: Commands) -> None:
         metavar="SECONDS",
         help="how long to wait for the outcome (default: %(default)s)",
     )
+    add_json_options(parser, FLUSH)
 
 
 def flush(args: argparse.Namespace) -> int:
@@ -52,12 +53,11 @@ def flush(args: argparse.Namespace) -> int:
     _ask(before["pid"])
     for now in _changes(directory, before, args.wait):
         if now["delivered_total"] > before["delivered_total"]:
-            return _delivered(now, before)
+            return _tell(args, now, now["delivered_total"] - before["delivered_total"])
         if now["attempts_total"] != before["attempts_total"] and now["health"]["link"] != "up":
             raise EdgeAgentError(_failed(now["health"]))
         if not now["health"]["depth"]:
-            sys.stdout.write("nothing was waiting\n")
-            return 0
+            return _tell(args, now, 0)
     raise EdgeAgentError(_in_vain(running_agent(directory) or before, before, args.wait))
 
 
@@ -99,9 +99,11 @@ def _changes(directory: Path, before: dict[str, Any], wait_s: float) -> Iterator
             yield now
 
 
-def _delivered(now: dict[str, Any], before: dict[str, Any]) -> int:
-    count = counted(now["delivered_total"] - before["delivered_total"], "reading")
-    sys.stdout.write(f"{count} delivered, {now['health']['depth']} waiting\n")
+def _tell(args: argparse.Namespace, now: dict[str, Any], delivered: int) -> int:
+    waiting = now["health"]["depth"]
+    line = f"{counted(delivered, 'reading')} delivered, {waiting} waiting"
+    facts = {"version": 1, "delivered": delivered, "waiting": waiting}
+    answer(args, facts, [line if delivered else "nothing was waiting"])
     return 0
 
 

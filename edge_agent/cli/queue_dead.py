@@ -19,7 +19,7 @@ from edge_agent.cli.queue_common import (
     opened,
     whole_number,
 )
-from edge_agent.cli.queue_schemas import DEAD_LIST, DEAD_SHOW
+from edge_agent.cli.queue_schemas import DEAD_DROP, DEAD_LIST, DEAD_REPLAY, DEAD_SHOW
 from edge_agent.cli.table import aligned
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.cloud_sync.dead import DeadLetter
@@ -46,6 +46,8 @@ def register(commands: Commands) -> None:
             "ids", type=whole_number, nargs="*", metavar="ID", help="only these (default: all)"
         )
     dropped.add_argument("--yes", action="store_true", help="do not ask before all are deleted")
+    add_json_options(replayed, DEAD_REPLAY)
+    add_json_options(dropped, DEAD_DROP)
 
 
 def list_(args: argparse.Namespace) -> int:
@@ -99,7 +101,9 @@ def replay(args: argparse.Namespace) -> int:
     with opened(args.config) as queue:
         ids, missing = _chosen(queue, args.ids)
         moved = queue.replay(ids)
-    return _done(f"{counted(moved, 'dead letter')} back in the queue", missing)
+    facts = {"version": 1, "replayed": moved, "missing": missing}
+    answer(args, facts, [f"{counted(moved, 'dead letter')} back in the queue"])
+    return _done(missing)
 
 
 def drop(args: argparse.Namespace) -> int:
@@ -115,7 +119,9 @@ def drop(args: argparse.Namespace) -> int:
             sys.stderr.write("pyvorin-agent: nothing was deleted\n")
             return 1
         gone = queue.drop(ids)
-    return _done(f"{counted(gone, 'dead letter')} deleted", missing)
+    facts = {"version": 1, "dropped": gone, "missing": missing}
+    answer(args, facts, [f"{counted(gone, 'dead letter')} deleted"])
+    return _done(missing)
 
 
 def _chosen(queue: CloudSyncQueue, ids: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -126,8 +132,7 @@ def _chosen(queue: CloudSyncQueue, ids: Sequence[int]) -> tuple[list[int], list[
     return found, [number for number in ids if number not in known]
 
 
-def _done(said: str, missing: Sequence[int]) -> int:
-    sys.stdout.write(f"{said}\n")
+def _done(missing: Sequence[int]) -> int:
     if missing:
         sys.stderr.write(f"pyvorin-agent: {_none(missing)}\n")
     return int(bool(missing))

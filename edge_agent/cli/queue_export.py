@@ -7,8 +7,10 @@ import os
 import sys
 from pathlib import Path
 
+from edge_agent.cli.common import add_json_options
 from edge_agent.cli.progress import progress
-from edge_agent.cli.queue_common import Commands, add_command, counted, opened
+from edge_agent.cli.queue_common import Commands, add_command, answer, counted, opened
+from edge_agent.cli.queue_schemas import EXPORT
 from edge_agent.errors import StoreError
 
 
@@ -29,6 +31,7 @@ def register(commands: Commands) -> None:
         action="store_true",
         help="delete from the queue what was read back from the finished file",
     )
+    add_json_options(parser, EXPORT)
 
 
 def export(args: argparse.Namespace) -> int:
@@ -40,9 +43,17 @@ def export(args: argparse.Namespace) -> int:
     with opened(args.config) as queue, progress("rows", queue.pending_count()) as tell:
         _check_writable(args.file.absolute().parent)
         done = queue.export(args.file, move=args.move, progress=tell)
-    size = f"{done.size_bytes} bytes"
+    facts = {
+        "version": 1,
+        "path": str(done.path),
+        "rows": done.count,
+        "size_bytes": done.size_bytes,
+        "moved": done.moved,
+        "unfit": done.unfit,
+    }
     moved = f"; {done.moved} of them left the queue" if args.move else ""
-    sys.stdout.write(f"{done.path}: {counted(done.count, 'row')}, {size}{moved}\n")
+    written = f"{counted(done.count, 'row')}, {done.size_bytes} bytes"
+    answer(args, facts, [f"{done.path}: {written}{moved}"])
     if done.unfit:
         rows = counted(done.unfit, "row")
         sys.stderr.write(f"pyvorin-agent: {rows} stay in the queue: their payload is no JSON\n")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from edge_agent.cli.common import add_json_options
 from edge_agent.cli.progress import progress
-from edge_agent.cli.queue_common import Commands, add_command, confirmed, counted, opened
+from edge_agent.cli.queue_common import Commands, add_command, answer, confirmed, counted, opened
+from edge_agent.cli.queue_schemas import PURGE
 from edge_agent.cli.status import running_agent
 from edge_agent.cli.table import aligned
 from edge_agent.cloud_sync import which
@@ -36,6 +40,7 @@ def register(commands: Commands) -> None:
     _option(choice, "--before", _before, "TIME", "what was queued before 2026-03-01T12:00")
     _flag(choice, "--all", which.everything(), "every row, every dead letter, every gap")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    add_json_options(parser, PURGE)
 
 
 def _flag(
@@ -86,14 +91,16 @@ def purge(args: argparse.Namespace) -> int:
     """
     with opened(args.config) as queue:
         affected = queue.count(args.which)
-        sys.stdout.write(f"{queue.path}: {_words(affected)}\n")
-        sys.stdout.flush()
+        # A program reads one object and no more; the question needs this all the same.
+        out = sys.stderr if args.json else sys.stdout
+        out.write(f"{queue.path}: {_words(affected)}\n")
+        out.flush()
         if not confirmed("Delete for good?", yes=args.yes):
             sys.stderr.write("pyvorin-agent: nothing was deleted\n")
             return 1
         with progress("deleted", affected.rows + affected.dead_letters) as tell:
             gone = queue.purge(args.which, progress=tell)
-        _tell(gone)
+        answer(args, _facts(queue.path, gone), _lines(gone))
         _beside(runtime_directory(queue.path, os.environ), args.which)
     if gone.remains:
         sys.stderr.write(f"pyvorin-agent: {gone.remains}\n")
@@ -113,13 +120,25 @@ def _words(affected: Affected) -> str:
     return ", ".join(parts)
 
 
-def _tell(gone: Erased) -> None:
-    sys.stdout.write(f"deleted: {_words(gone)}; {gone.given_back_bytes} bytes given back\n")
+def _facts(path: Path, gone: Erased) -> dict[str, Any]:
+    """In the shape of `queue_schemas.PURGE`."""
+    return {
+        "version": 1,
+        "path": str(path),
+        **dataclasses.asdict(gone),
+        "files": [str(file) for file in gone.files],
+        "ranges": [given._asdict() for given in gone.ranges],
+        "remains": gone.remains or None,
+    }
+
+
+def _lines(gone: Erased) -> list[str]:
+    lines = [f"deleted: {_words(gone)}; {gone.given_back_bytes} bytes given back"]
     if gone.ranges:
-        sys.stdout.write("ids ever given out, to ask the server for:\n")
         header = ("QUEUE_ID", "DEVICE_ID", "FIRST", "LAST")
-        lines = aligned([header, *map(_row, gone.ranges)])
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        lines.append("ids ever given out, to ask the server for:")
+        lines += aligned([header, *map(_row, gone.ranges)])
+    return lines
 
 
 def _row(given: IdRange) -> tuple[str, ...]:

@@ -88,6 +88,51 @@ VACUUM = whole(
     size_bytes=said(COUNT, "Bytes of the file and its log, now."),
 )
 
+EXPORT = whole(
+    "pyvorin-agent queue export --json",
+    path=said(TEXT, "The file that was written."),
+    rows=said(COUNT, "Rows in it."),
+    size_bytes=_BYTES,
+    moved=said(COUNT, "Rows of it that left the queue."),
+    unfit=said(COUNT, "Rows that stay, as their payload is no JSON."),
+)
+
+SEND = whole(
+    "pyvorin-agent queue send --json",
+    delivered=said(COUNT, "Rows of the file that the server took, earlier runs included."),
+    refused=said(COUNT, "Rows that it did not want."),
+    rejects=or_null("string", "The file with those rows and the reasons; null: there are none."),
+    left=said(COUNT, "Rows that another run would send."),
+    trouble=or_null("string", "Why they are left; null: nothing is."),
+)
+
+PURGE = whole(
+    "pyvorin-agent queue purge --json",
+    path=TEXT,
+    rows=COUNT,
+    dead_letters=COUNT,
+    gaps=said(COUNT, "Gaps that were still to be told."),
+    notes=said(COUNT, "States and lines of history that named the sensor."),
+    files=said(list_of(TEXT), "Damaged files that were set aside."),
+    given_back_bytes=_BYTES,
+    ranges=said(
+        list_of(
+            object_of(
+                queue_id=TEXT,
+                device_id=said(TEXT, "Empty where the device had no name."),
+                first_id=COUNT,
+                last_id=COUNT,
+            )
+        ),
+        "Ids ever given out, whatever became of them: what to ask the server for.",
+    ),
+    remains=or_null("string", "Why copies may still be there, and what to do; null: none are."),
+)
+
+_MISSING = said(list_of(COUNT), "Ids that no dead letter has.")
+DEAD_REPLAY = whole("pyvorin-agent queue dead replay --json", replayed=COUNT, missing=_MISSING)
+DEAD_DROP = whole("pyvorin-agent queue dead drop --json", dropped=COUNT, missing=_MISSING)
+
 _DEAD = {
     "queue_id": said(TEXT, "With `id`, what names the row for ever."),
     "device_id": TEXT,

@@ -10,10 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-from edge_agent.cli.common import load_to_look
+from edge_agent.cli.common import add_json_options, load_to_look
 from edge_agent.cli.environment import environment_of
 from edge_agent.cli.progress import progress
-from edge_agent.cli.queue_common import Commands, add_command, counted
+from edge_agent.cli.queue_common import Commands, add_command, answer, counted
+from edge_agent.cli.queue_schemas import SEND
 from edge_agent.clock import SystemClock
 from edge_agent.cloud_sync import carried
 from edge_agent.cloud_sync.courier import Courier
@@ -43,6 +44,7 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--api-key-file", type=Path, metavar="FILE", help="holds the bearer key for --endpoint"
     )
+    add_json_options(parser, SEND)
 
 
 def send(args: argparse.Namespace) -> int:
@@ -75,7 +77,7 @@ def send(args: argparse.Namespace) -> int:
                 courier.run(tell)
         except EdgeAgentError as exc:
             trouble = str(exc)
-    _tell(courier.position, total, courier.rejects, trouble)
+    _tell(args, courier, total, trouble)
     return int(bool(trouble) or courier.position.rejected > 0)
 
 
@@ -108,13 +110,21 @@ def _count(file: Path) -> int:
     return total
 
 
-def _tell(position: carried.Position, total: int, rejects: Path, trouble: str) -> None:
+def _tell(args: argparse.Namespace, courier: Courier, total: int, trouble: str) -> None:
     """What was sent in all, and what was not."""
-    sys.stdout.write(
-        f"{counted(position.delivered, 'row')} delivered, {position.rejected} refused,"
-        f" {total - position.lines} left\n"
-    )
-    if position.rejected:
+    position, rejects = courier.position, courier.rejects
+    delivered, refused, left = position.delivered, position.rejected, total - position.lines
+    facts = {
+        "version": 1,
+        "delivered": delivered,
+        "refused": refused,
+        "rejects": str(rejects) if refused else None,
+        "left": left,
+        "trouble": trouble or None,
+    }
+    said = f"{counted(delivered, 'row')} delivered, {refused} refused, {left} left"
+    answer(args, facts, [said])
+    if refused:
         sys.stderr.write(f"pyvorin-agent: what was refused stands in {rejects}, with the reason\n")
         for line in itertools.islice(carried.lines_of(rejects), _MOST_LISTED):
             sys.stderr.write(f"  {carried.reason_of(line)}\n")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edge_agent.cli.common import add_example
+from edge_agent.cli.common import add_example, add_json_options
+from edge_agent.cli.schemas import RECEIVE
 
 _LAST_PORT = 65_535
 
@@ -39,7 +40,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="holds the bearer key that requests must carry (default: none is asked for)",
     )
     parser.add_argument("--verbose", action="store_true", help="one line per request, on stderr")
-    parser.add_argument("--json", action="store_true", help="say in JSON where it is and what came")
+    add_json_options(parser, RECEIVE)
     parser.add_argument(
         "--script", type=Path, metavar="FILE", help="faults to play, in YAML; see --script-help"
     )

@@ -72,8 +72,8 @@ def _context(args: argparse.Namespace) -> ssl.SSLContext | None:
 
 
 def _say_json(**said: Any) -> None:
-    """One object a line."""
-    _say(json.dumps(said))
+    """One object a line, in the shapes of `schemas.RECEIVE`."""
+    _say(json.dumps({"version": 1} | said))
 
 
 def _say_words(**said: Any) -> None:

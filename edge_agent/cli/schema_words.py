@@ -41,6 +41,12 @@ def or_null(kind: str, meaning: str) -> dict[str, Any]:
     return {"type": [kind, "null"], "description": meaning}
 
 
+def either(title: str, *lines: Any) -> dict[str, Any]:
+    """What each line is that a command prints: one of these objects."""
+    versioned = [line | object_of(version={"const": 1}, **line["properties"]) for line in lines]
+    return {"$schema": _DIALECT, "title": title, "anyOf": versioned}
+
+
 def whole(title: str, **properties: Any) -> dict[str, Any]:
     """All of what a command prints."""
     return {"$schema": _DIALECT, "title": title, **object_of(version={"const": 1}, **properties)}

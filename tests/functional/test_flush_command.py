@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 from fakes.processes import Site, command, received, until
+from fakes.published import facts_in
 
 QUIET = "sensors: [{name: probe, type: simulated, interval: 1h}]"
 
@@ -29,6 +30,8 @@ def test_flush_sends_what_would_wait_for_company(site: Site) -> None:
     assert flushed(site).startswith("1 reading delivered, ")
     assert [name for name, _ in received(site)] == ["probe"]
     assert flushed(site) == "nothing was waiting\n"
+    facts = facts_in(flushed(site, "--json"), "flush")
+    assert (facts["delivered"], facts["waiting"]) == (0, 0)
 
 
 def test_flush_without_a_link_says_why_and_when_it_is_tried_again(site: Site) -> None:

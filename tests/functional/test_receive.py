@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from fakes.agent import JSON, Sender, ask, batch_body, connected
 from fakes.processes import COMMAND
+from fakes.published import facts_in
 
 from edge_agent.receiver import ReceiverStore
 from edge_agent.receiver.handler import INGEST_PATH
@@ -138,7 +139,8 @@ def test_receive_with_a_script_plays_it_and_says_how_often(tmp_path: Path) -> No
         options = ("--db", database, "--script", script, *arguments)
         with command("--listen", "127.0.0.1:0", *options) as process:
             assert process.stdout is not None
-            port = int(process.stdout.readline().split("127.0.0.1:")[1].split("/")[0])
+            began = process.stdout.readline()
+            port = int(began.split("127.0.0.1:")[1].split("/")[0])
             for outcome in (503, None, 200):
                 with (
                     connected(("127.0.0.1", port)) as connection,
@@ -154,6 +156,7 @@ def test_receive_with_a_script_plays_it_and_says_how_often(tmp_path: Path) -> No
         "received requests=2 items=2 repeated=2\n"
     )
     assert json.loads(ends[1]) == {
+        "version": 1,
         "requests": 2,
         "items": 2,
         "repeated": 2,
@@ -163,6 +166,8 @@ def test_receive_with_a_script_plays_it_and_says_how_often(tmp_path: Path) -> No
             {"step": 2, "do": "lose_answer", "done": 1, "passed": 0, "stored": 2},
         ],
     }
+    for line in (began, ends[1]):
+        facts_in(line, "receive")
 
 
 def test_receive_with_a_script_that_cannot_be_says_where(tmp_path: Path) -> None:
