@@ -141,26 +141,3 @@ def test_pages_tell_every_command_option_and_key(
     wanted = [row.key for chapter in chapters() for row in chapter.rows]
     assert len(wanted) > 100
     assert [key for key in wanted if f"\\fB{key}\\fR" not in keys] == []
-
-
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        (["sen"], "sensors"),
-        (["sensors", ""], "read scan types --help"),
-        (["check", "--config", "sensors", "--q"], "--quiet"),
-        (["receive", "--tls-max-version", "1."], "1.0 1.1 1.2 1.3"),
-        (["check", "--config", ""], ""),
-    ],
-)
-def test_completion_offers_what_may_come_next(typed: list[str], offered: str) -> None:
-    """Commands, options and choices; nothing of ours where a file is to be named."""
-    ask = """
-    COMP_WORDS=(pyvorin-agent "$@") COMP_CWORD=$#
-    _pyvorin_agent pyvorin-agent "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
-    echo "${COMPREPLY[*]}"
-    """
-    script = made("completion.py") + ask
-    command = ["bash", "-uc", script, "bash", *typed]
-    ended = subprocess.run(command, capture_output=True, check=True, text=True)
-    assert ended.stdout == f"{offered}\n"
