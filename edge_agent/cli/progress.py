@@ -1,9 +1,10 @@
-"""How far a long work has come: a bar on a terminal, nothing anywhere else."""
+"""How far a long work has come: a bar on a terminal that can draw, nothing anywhere else."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 
@@ -19,7 +20,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
     Yields:
         what is to be called with how far it is.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda _: None
     elif importlib.util.find_spec("rich"):
         with _bar(what, total) as tell:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge_agent.cli.common import add_json_options
+from edge_agent.cli.progress import progress
 from edge_agent.cli.queue_common import (
     Commands,
     add_command,
@@ -100,7 +101,8 @@ def replay(args: argparse.Namespace) -> int:
     """Put them back into the queue; 0, or 1 where an id is none."""
     with opened(args.config) as queue:
         ids, missing = _chosen(queue, args.ids)
-        moved = queue.replay(ids)
+        with progress("dead letters", len(ids)) as tell:
+            moved = queue.replay(ids, progress=tell)
     facts = {"version": 1, "replayed": moved, "missing": missing}
     answer(args, facts, [f"{counted(moved, 'dead letter')} back in the queue"])
     return _done(missing)
@@ -118,7 +120,8 @@ def drop(args: argparse.Namespace) -> int:
         if not confirmed(question, yes=args.yes or bool(args.ids) or not ids):
             sys.stderr.write("pyvorin-agent: nothing was deleted\n")
             return 1
-        gone = queue.drop(ids)
+        with progress("dead letters", len(ids)) as tell:
+            gone = queue.drop(ids, progress=tell)
     facts = {"version": 1, "dropped": gone, "missing": missing}
     answer(args, facts, [f"{counted(gone, 'dead letter')} deleted"])
     return _done(missing)

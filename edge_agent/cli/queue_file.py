@@ -33,7 +33,8 @@ def verify(args: argparse.Namespace) -> int:
     """
     # Not opened as a queue: a damaged one could not be, and nothing is to be changed.
     path = Path(queue_to_look(args.config).path).absolute()
-    found = look_over(path)
+    with progress("rows read") as tell:
+        found = look_over(path, tell)
     facts = {"version": 1, "path": str(path), "sound": found.sound, **dataclasses.asdict(found)}
     size = f"{found.size_bytes} bytes, {found.unused_bytes} of them unused"
     read = f"{counted(found.rows, 'row')} and {counted(found.dead_letters, 'dead letter')} read"

@@ -90,7 +90,8 @@ def purge(args: argparse.Namespace) -> int:
         StoreError: the file cannot be used; what was deleted by then is booked.
     """
     with opened(args.config) as queue:
-        affected = queue.count(args.which)
+        with progress("counting"):
+            affected = queue.count(args.which)
         # A program reads one object and no more; the question needs this all the same.
         out = sys.stderr if args.json else sys.stdout
         out.write(f"{queue.path}: {_words(affected)}\n")

@@ -126,10 +126,14 @@ class Care(Housekeeping):
         """What servers condemned, by id; read in slices while it is gone through."""
         return dead.all_of(self._store)
 
-    def replay(self, ids: Sequence[int]) -> int:
+    def replay(self, ids: Sequence[int], *, progress: Progress = _silent) -> int:
         """Send dead letters once more: back into the queue under their ids, their TTL anew.
 
         In slices; each is booked in the transaction that moves it.
+
+        Args:
+            ids: of dead letters.
+            progress: called after each slice with how many are back so far.
 
         Returns:
             how many there were; ids of none are left out.
@@ -137,16 +141,16 @@ class Care(Housekeeping):
         Raises:
             StoreError: the file cannot be written; those moved by then are in the queue.
         """
-        moved, now = 0, self._settled()
-        for part in dead.slices(ids):
-            with giving_way():
-                moved += self._store.change(functools.partial(dead.replay, ids=part, now=now))
-        return moved
+        return self._in_slices(ids, functools.partial(dead.replay, now=self._settled()), progress)
 
-    def drop(self, ids: Sequence[int]) -> int:
+    def drop(self, ids: Sequence[int], *, progress: Progress = _silent) -> int:
         """Delete dead letters because a person said so; booked as discarded.
 
         Copies may be left in the file until `purge` is asked for what they say.
+
+        Args:
+            ids: of dead letters.
+            progress: called after each slice with how many are gone so far.
 
         Returns:
             how many there were; ids of none are left out.
@@ -157,8 +161,13 @@ class Care(Housekeeping):
         Warning:
             Data is lost for good.
         """
-        gone = 0
+        return self._in_slices(ids, functools.partial(dead.drop, fate="discarded"), progress)
+
+    def _in_slices(self, ids: Sequence[int], change: Callable[..., int], progress: Progress) -> int:
+        """Do something to dead letters, moments at a time; returns to how many."""
+        done = 0
         for part in dead.slices(ids):
             with giving_way():
-                gone += self._store.change(functools.partial(dead.drop, ids=part, fate="discarded"))
-        return gone
+                done += self._store.change(functools.partial(change, ids=part))
+            progress(done)
+        return done

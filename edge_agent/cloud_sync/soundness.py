@@ -39,17 +39,25 @@ class Soundness:
         return not self.problems
 
 
-def look_over(path: Path) -> Soundness:
+def look_over(path: Path, progress: Callable[[int], None] = lambda _: None) -> Soundness:
     """Read all of a queue file; what cannot be read is a problem, and never raised.
 
     Reads only, over a connection of its own, so no writer waits for it.
+
+    Args:
+        path: of the file.
+        progress: called after each slice with the rows and dead letters read so far; SQLite's own
+            look at the pages comes before the first one.
     """
     counts = dict.fromkeys(salvage.ROWS, 0)
     checks: tuple[_Check, ...] = (
         _pages,
         _books,
         _ids,
-        *(functools.partial(_rows, table=table, counts=counts) for table in salvage.ROWS),
+        *(
+            functools.partial(_rows, table=table, counts=counts, progress=progress)
+            for table in salvage.ROWS
+        ),
     )
     problems = [problem for check in checks for problem in _found(path, check)]
     return Soundness(
@@ -129,7 +137,9 @@ def _ids(db: sqlite3.Connection) -> Iterator[str]:
             yield f"sync_queue: {count} rows from {low} on have an id {what}"
 
 
-def _rows(db: sqlite3.Connection, table: str, counts: dict[str, int]) -> Iterator[str]:
+def _rows(
+    db: sqlite3.Connection, table: str, counts: dict[str, int], progress: Callable[[int], None]
+) -> Iterator[str]:
     """Every row is one that could have been stored."""
     query = (
         f"SELECT {salvage.ROWS[table]} FROM {table} NOT INDEXED"
@@ -145,6 +155,7 @@ def _rows(db: sqlite3.Connection, table: str, counts: dict[str, int]) -> Iterato
                 bad += 1
                 if bad <= MOST_TOLD:
                     yield f"{table}: row {last} has no JSON object as payload, or a wrong column"
+        progress(sum(counts.values()))
     if bad > MOST_TOLD:
         yield f"{table}: {bad - MOST_TOLD} more rows are like that"
 
