@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli.common import add_json_options
+from edge_agent.cli.common import add_json_options, last_good_path
+from edge_agent.cli.environment import environment_of
 from edge_agent.cli.progress import progress
 from edge_agent.cli.queue_common import Commands, add_command, answer, confirmed, counted, opened
 from edge_agent.cli.queue_schemas import PURGE
@@ -21,7 +22,10 @@ from edge_agent.cloud_sync import which
 from edge_agent.cloud_sync.erasure import Affected, Erased
 from edge_agent.cloud_sync.origin import IdRange
 from edge_agent.cloud_sync.which import Which
+from edge_agent.config import last_good
+from edge_agent.config.loader import Loaded, load
 from edge_agent.daemon.assembly import runtime_directory
+from edge_agent.errors import ConfigError
 
 
 def register(commands: Commands) -> None:
@@ -89,6 +93,8 @@ def purge(args: argparse.Namespace) -> int:
         QueueError: nobody is there to be asked.
         StoreError: the file cannot be used; what was deleted by then is booked.
     """
+    # Read as who we are; then we become the queue's owner.
+    loaded = _loaded(args.config)
     with opened(args.config) as queue:
         with progress("counting"):
             affected = queue.count(args.which)
@@ -97,14 +103,15 @@ def purge(args: argparse.Namespace) -> int:
         out.write(f"{queue.path}: {_words(affected)}\n")
         out.flush()
         if not confirmed("Delete for good?", yes=args.yes):
-            sys.stderr.write("pyvorin-agent: nothing was deleted\n")
+            _warn("nothing was deleted")
             return 1
         with progress("deleted", affected.rows + affected.dead_letters) as tell:
             gone = queue.purge(args.which, progress=tell)
         answer(args, _facts(queue.path, gone), _lines(gone))
-        _beside(runtime_directory(queue.path, os.environ), args.which)
+        _beside(runtime_directory(queue.path, os.environ), args.which, loaded)
+        _renew(last_good_path(args.config, os.environ), args.which, loaded)
     if gone.remains:
-        sys.stderr.write(f"pyvorin-agent: {gone.remains}\n")
+        _warn(gone.remains)
     return int(bool(gone.remains))
 
 
@@ -146,16 +153,41 @@ def _row(given: IdRange) -> tuple[str, ...]:
     return given.queue_id, given.device_id or "-", str(given.first_id), str(given.last_id)
 
 
-def _beside(directory: Path, selection: Which) -> None:
-    """What an agent wrote of itself is of the past where none runs; one that runs may read on."""
+def _beside(directory: Path, selection: Which, loaded: Loaded | None) -> None:
+    """What an agent wrote of itself is of the past where none runs; and it may read on."""
     agent = running_agent(directory)
-    if agent is None:
-        if selection.erases:
-            for name in ("status.json", "metrics.prom"):
-                (directory / name).unlink(missing_ok=True)
+    if agent is not None:
+        for name in filter(selection.takes_note, agent["sensors"]):
+            _warn(
+                f"the running agent goes on reading {name}; take it out of the configuration,"
+                " reload, and purge once more"
+            )
         return
-    for name in filter(selection.takes_note, agent["sensors"]):
-        sys.stderr.write(
-            f"pyvorin-agent: the running agent goes on reading {name}; take it out of the"
-            " configuration, reload, and purge once more\n"
-        )
+    if selection.erases:
+        for name in ("status.json", "metrics.prom"):
+            (directory / name).unlink(missing_ok=True)
+    names = [sensor.name for sensor in loaded.config.sensors] if loaded else []
+    for name in filter(selection.takes_note, names):
+        _warn(f"the configuration still has {name}, so the agent reads it once it is started")
+
+
+def _renew(copy: Path | None, selection: Which, loaded: Loaded | None) -> None:
+    """The last good configuration may name the sensor: it becomes what the next start makes it."""
+    if copy is None or not copy.exists() or not selection.takes_note(copy.read_text("utf-8")):
+        return
+    if loaded is None:
+        _warn(f"{copy} still names it, until the agent starts with a configuration without mistake")
+    else:
+        last_good.save(copy, loaded.text_for_last_good)
+
+
+def _loaded(config_file: Path) -> Loaded | None:
+    """The configuration as it is now; None: it has a mistake."""
+    try:
+        return load(config_file, environment_of(config_file))
+    except ConfigError:
+        return None
+
+
+def _warn(sentence: str) -> None:
+    sys.stderr.write(f"pyvorin-agent: {sentence}\n")

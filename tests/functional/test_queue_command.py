@@ -69,7 +69,7 @@ def named(words: Sequence[str]) -> str:
 
 
 def environment(site: Site) -> dict[str, str]:
-    return {"RUNTIME_DIRECTORY": str(site.directory)}
+    return {"RUNTIME_DIRECTORY": str(site.directory), "STATE_DIRECTORY": str(site.directory)}
 
 
 def test_queue_stats_tell_depth_and_ledger(agent_site: Site) -> None:
@@ -140,7 +140,7 @@ def test_queue_export_and_move_carry_rows_away(agent_site: Site, tmp_path: Path)
 
 
 def test_queue_purge_of_a_sensor_leaves_no_byte_of_it(agent_site: Site) -> None:
-    """Not in the file, its log, its reserve, nor in what an agent that has ended said of itself."""
+    """Not in queue, log or reserve, nor in what the agent keeps of the past or of its settings."""
     agent_site.configure("sensors: [{name: other, type: simulated, interval: 100ms}]\n")
     running = json.loads(command("status", "--json", "--config", agent_site.config).stdout)[
         "running"
@@ -151,14 +151,18 @@ def test_queue_purge_of_a_sensor_leaves_no_byte_of_it(agent_site: Site) -> None:
     with CloudSyncQueue(agent_site.queue) as queue:
         queue.enqueue({"sensor_name": "probe.x", "text": "probe"})
         queue.dead_letter([1], "HTTP 400 probe")
-    assert traces(agent_site, "probe")
+        queue.memory.save("meter:probe", 7)
+        queue.memory.note("sensor_faulty sensor=probe")
+    Path(f"{agent_site.queue}.corrupt-20250101T000000Z").write_text("probe")
+    kept = {"sync_queue.db-wal"} if running else {"last_good.yaml", "status.json", "metrics.prom"}
+    assert traces(agent_site, "probe") > kept
 
     said = asked(agent_site, "purge", "--sensor", "probe", "--yes")
 
-    # A configuration's copy is no reading; the next start replaces it.
-    kept = {"status.json", "metrics.prom"} if running else {"last_good.yaml"}
-    assert traces(agent_site, "probe") <= kept
-    assert "1 dead letter" in said.splitlines()[0]
+    # A running agent's next word of itself comes within seconds.
+    until(lambda: not traces(agent_site, "probe"), "no byte of it")
+    assert "1 dead letter, states and lines of history: " in said.splitlines()[0]
+    assert "damaged files set aside: 1" in said.splitlines()[0]
     assert re.search(r"(?m)^[0-9a-f]{32} +\S+ +1 +\d+$", said)
     assert facts_of(agent_site, "verify")["sound"]
 
@@ -218,7 +222,7 @@ def test_queue_purge_at_a_terminal_asks(full: Site, typed: str, depth: int) -> N
     assert facts_of(full, "stats")["depth"] == depth
 
 
-def test_queue_purge_beside_an_agent_that_reads_on_says_so(agent_site: Site) -> None:
+def test_queue_purge_of_a_sensor_that_is_still_configured_says_so(agent_site: Site) -> None:
     """What comes back would surprise."""
     running = json.loads(command("status", "--json", "--config", agent_site.config).stdout)[
         "running"
@@ -228,6 +232,21 @@ def test_queue_purge_beside_an_agent_that_reads_on_says_so(agent_site: Site) -> 
         env=environment(agent_site),
     )
     assert ("the running agent goes on reading probe;" in ended.stderr) == running
+    assert ("the configuration still has probe, so the agent reads it" in ended.stderr) != running
+
+
+def test_queue_purge_with_a_bad_file_says_what_names_the_sensor_still(full: Site) -> None:
+    """The last good configuration stays as it is: without it nothing could be started."""
+    copy = full.directory / "last_good.yaml"
+    copy.write_text(full.config.read_text())
+    full.config.write_text("sensors: 5\n")
+    ended = command(
+        *("queue", "purge", "--sensor", "probe", "--yes", "--config", full.config),
+        env=environment(full),
+    )
+    assert ended.returncode == 0
+    assert f"{copy} still names it, until the agent starts with" in ended.stderr
+    assert "probe" in copy.read_text()
 
 
 def test_queue_purge_with_a_wrong_selection_is_usage() -> None:
