@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli import doctor_hardware, doctor_queue, doctor_server, doctor_service
+from edge_agent.cli import doctor_hardware, doctor_queue, doctor_service
 from edge_agent.cli.common import (
     add_config_option,
+    add_example,
     add_json_options,
     become_owner,
     last_good_to_look,
@@ -62,6 +63,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add ``doctor``."""
     parser = commands.add_parser("doctor", help="what would stop it working, and what mends that")
     add_config_option(parser)
+    add_example(parser, "doctor")
     add_json_options(parser, DOCTOR)
     parser.set_defaults(run=doctor)
 
@@ -86,6 +88,9 @@ def examine(config_file: Path, machine: Machine) -> Iterator[Finding]:
         config_file: the main file of the configuration.
         machine: where it runs.
     """
+    # The largest import of all is spared every other command.
+    from edge_agent.cli import doctor_server  # noqa: PLC0415
+
     findings, config = _configured(config_file)
     yield from findings
     if config is None:
