@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
 import sys
-import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from edge_agent.cli.common import add_config_option, add_example, add_json_options, queue_to_look
 from edge_agent.cli.status_schema import STATUS
 from edge_agent.cli.status_text import local, render
 from edge_agent.cli.status_wear import endurance, wear
+from edge_agent.cli.watch import watch
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.daemon import process
 from edge_agent.daemon.assembly import runtime_directory
 from edge_agent.daemon.runs import last_end
-
-_WATCH_EVERY_S = 2.0
-_CLEAR = "\x1b[H\x1b[2J"
+from edge_agent.errors import StoreError
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +30,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add_example(parser, "status --watch")
     add_config_option(parser)
     add_json_options(parser, STATUS)
-    parser.add_argument("--watch", action="store_true", help="again every two seconds")
+    parser.add_argument(
+        "--watch", action="store_true", help="again every two seconds, until Ctrl-C"
+    )
     parser.add_argument("--history", action="store_true", help="the last 200 changes of state")
     parser.add_argument(
         "--endurance",
@@ -51,23 +52,69 @@ def status(args: argparse.Namespace) -> int:
     """
     path = Path(queue_to_look(args.config).path)
     directory = runtime_directory(path, os.environ)
-    with CloudSyncQueue(path) as queue:
-        _print(queue, directory, args)
-        while args.watch:
-            time.sleep(_WATCH_EVERY_S)
-            sys.stdout.write(_CLEAR if sys.stdout.isatty() else "\n")
-            _print(queue, directory, args)
+    with _Lookout(path) as lookout:
+
+        def look(columns: int | None) -> list[str]:
+            return _lines(lookout.queue(), directory, args, columns)
+
+        if args.watch:
+            return watch(look, newest_last=args.history, stream=args.json)
+        sys.stdout.write("\n".join([*look(None), ""]))
     return 0
 
 
-def _print(queue: CloudSyncQueue, directory: Path, args: argparse.Namespace) -> None:
+class _Lookout:
+    """The queue that is in the file now: an agent replaces one that is damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode = 0
+        self._opened = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._opened.close()
+
+    def queue(self) -> CloudSyncQueue:
+        """The queue, opened.
+
+        Raises:
+            StoreError: there is none, or it cannot be read.
+        """
+        try:
+            inode = self._path.stat().st_ino
+        except OSError as exc:
+            raise StoreError(f"{self._path} cannot be read: {exc.strerror}") from exc
+        if inode != self._inode:
+            self._opened.close()
+            self._inode = 0
+            self._queue = self._opened.enter_context(CloudSyncQueue(self._path))
+            self._inode = inode
+        return self._queue
+
+
+def _lines(
+    queue: CloudSyncQueue, directory: Path, args: argparse.Namespace, columns: int | None
+) -> list[str]:
+    """What is printed at once.
+
+    Args:
+        queue: to be looked at.
+        directory: where the agent's status is.
+        args: of the command.
+        columns: of the terminal that all has to fit on; None: there is none.
+    """
+    changes = queue.memory.history() if args.history else []
+    if args.history and not args.json:
+        return [f"{local(at)}  {line}"[:columns] for at, line in changes]
+    facts = gather(queue, directory, SystemClock(), args.endurance)
     if args.history:
-        lines = [f"{local(at)}  {line}" for at, line in queue.memory.history()]
-    else:
-        facts = gather(queue, directory, SystemClock(), args.endurance)
-        lines = [json.dumps(facts)] if args.json else render(facts, colours=wants_colours())
-    sys.stdout.write("\n".join([*lines, ""]))
-    sys.stdout.flush()
+        facts["history"] = [{"at": at, "event": line} for at, line in changes]
+    if args.json:
+        return [json.dumps(facts)]
+    return render(facts, colours=wants_colours(), columns=columns)
 
 
 def wants_colours() -> bool:

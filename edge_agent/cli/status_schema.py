@@ -174,3 +174,8 @@ STATUS = whole(
         "anyOf": [{"type": "object", "maxProperties": 0}, _AGENT],
     },
 )
+# Only with --history.
+STATUS["properties"]["history"] = said(
+    list_of(object_of(at=said(NUMBER, "Unix seconds."), event=TEXT)),
+    "The last 200 changes of state, oldest first; with --history.",
+)

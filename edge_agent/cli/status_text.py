@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ GOOD, ODD, BAD = "good", "odd", "bad"
 _COLOURS = {GOOD: "\x1b[32m", ODD: "\x1b[33m", BAD: "\x1b[31m"}
 _PLAIN = "\x1b[0m"
 _LABEL_WIDTH = 9
+#: Of a text beside its label, however narrow the terminal is.
+_NARROWEST = 20
 #: An agent speaks of itself every five seconds; one that has not for so long is stuck.
 _SILENT_S = 60
 #: A card that would last longer than this dies of something else first.
@@ -88,14 +91,25 @@ class Line(NamedTuple):
     level: str = ""
 
 
-def render(facts: _Facts, *, colours: bool) -> list[str]:
+def render(facts: _Facts, *, colours: bool, columns: int | None = None) -> list[str]:
     """The lines as they are printed.
 
     Args:
         facts: as `status.gather` makes them.
         colours: whether to paint the labels.
+        columns: none is to be wider; None: as wide as they are.
     """
-    return [_label(line, colours=colours) + printable(line.text) for line in _lines(facts)]
+    lines = (part for line in _lines(facts) for part in _folded(line, columns))
+    return [_label(line, colours=colours) + printable(line.text) for line in lines]
+
+
+def _folded(line: Line, columns: int | None) -> list[Line]:
+    """A line that is too wide goes on below itself."""
+    if columns is None:
+        return [line]
+    width = max(columns - _LABEL_WIDTH, _NARROWEST)
+    first, *rest = textwrap.wrap(line.text, width, break_on_hyphens=False)
+    return [line._replace(text=first), *(Line("", text) for text in rest)]
 
 
 def local(unix: float) -> str:
@@ -209,8 +223,11 @@ def _upload(agent: _Facts) -> Iterator[Line]:
     most = f"{request['max_bytes'] / 1024:.0f} KiB"
     items = f"{request['items']} item{'s' * (request['items'] != 1)}"
     yield Line("upload", f"at most {items} and {most} a request")
-    today = f"{health['sent_today']} sent today in {size(agent['quota']['daily']['sent_bytes'])}"
-    yield Line("", f"{today}; {size(health['sent_bytes_month'])} this month")
+    today = size(agent["quota"]["daily"]["sent_bytes"])
+    month = size(health["sent_bytes_month"])
+    yield Line(
+        "", f"{health['sent_today']} delivered today; sent {today} today, {month} this month"
+    )
     for period, spent in agent["quota"].items():
         if spent["messages"] is not None:
             used = f"{spent['sent_messages']} of {spent['messages']} messages"
