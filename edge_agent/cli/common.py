@@ -107,12 +107,22 @@ def queue_to_look(config_file: Path) -> QueueSettings:
         ConfigError: the configuration cannot be read, so nobody knows where the queue is.
         StoreError: there is no queue file yet.
     """
-    settings = load_to_look(config_file).queue
-    path = Path(settings.path)
+    return config_to_look(config_file).queue
+
+
+def config_to_look(config_file: Path) -> Config:
+    """The same, and all of the configuration.
+
+    Raises:
+        ConfigError: it cannot be read.
+        StoreError: there is no queue file yet.
+    """
+    config = load_to_look(config_file)
+    path = Path(config.queue.path)
     if not path.exists():
         raise StoreError(f"{path} does not exist yet; start the agent first")
     become_owner(path)
-    return settings
+    return config
 
 
 def become_owner(path: Path) -> None:

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding
 from edge_agent.cli.doctor_service import named_files
+from edge_agent.cli.status_certificate import shown_to
 from edge_agent.cli.status_text import in_words, local, span
 from edge_agent.cloud_sync.batch import Batch
-from edge_agent.cloud_sync.certificate import Certificate, shown_by
+from edge_agent.cloud_sync.certificate import Certificate
 from edge_agent.cloud_sync.reach import Lookup
 from edge_agent.cloud_sync.uploader import HTTPCloudUploader
 from edge_agent.cloud_sync.verdict import Action, Verdict
@@ -123,14 +124,8 @@ def _asked(case: Case, endpoint: str, *, keyed: bool) -> Iterator[Finding]:
 
 
 def _certificate(case: Case, endpoint: str) -> Certificate | None:
-    """The server's; None where it cannot be had, as behind a proxy."""
-    parts, upload = urlsplit(endpoint), case.config.upload
-    if upload.proxy:
-        return None
-    try:
-        return shown_by(parts.hostname or "", parts.port or 443, upload.connect_timeout_s)
-    except (OSError, ValueError):
-        return None
+    upload = case.config.upload
+    return shown_to(endpoint, upload.proxy, upload.connect_timeout_s)
 
 
 def _valid(case: Case, endpoint: str) -> Finding:

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-from edge_agent.cli.common import add_config_option, add_example, add_json_options, queue_to_look
+from edge_agent.cli.common import add_config_option, add_example, add_json_options, config_to_look
+from edge_agent.cli.status_certificate import WITHIN_S, Asked, shown_to
 from edge_agent.cli.status_schema import STATUS
 from edge_agent.cli.status_text import local, render
 from edge_agent.cli.status_wear import endurance, wear
@@ -50,12 +51,19 @@ def status(args: argparse.Namespace) -> int:
         ConfigError: the configuration cannot be read, so nobody knows where the queue is.
         StoreError: there is no queue file yet, or it cannot be read.
     """
-    path = Path(queue_to_look(args.config).path)
+    config, clock = config_to_look(args.config), SystemClock()
+    upload, path = config.upload, Path(config.queue.path)
     directory = runtime_directory(path, os.environ)
+    asked = Asked(lambda: shown_to(upload.endpoint or "", upload.proxy, WITHIN_S), clock)
     with _Lookout(path) as lookout:
 
         def look(columns: int | None) -> list[str]:
-            return _lines(lookout.queue(), directory, args, columns)
+            queue = lookout.queue()
+            if args.history and not args.json:
+                return _changes(queue, columns)
+            facts = gather(queue, directory, clock, args.endurance)
+            facts["certificate"] = asked.certificate(facts["agent"])
+            return _lines(facts, queue, args, columns)
 
         if args.watch:
             return watch(look, newest_last=args.history, stream=args.json)
@@ -95,22 +103,17 @@ class _Lookout:
         return self._queue
 
 
-def _lines(
-    queue: CloudSyncQueue, directory: Path, args: argparse.Namespace, columns: int | None
-) -> list[str]:
-    """What is printed at once.
+def _changes(queue: CloudSyncQueue, columns: int | None = None) -> list[str]:
+    """The last changes of state, none of them wider than that."""
+    return [f"{local(at)}  {line}"[:columns] for at, line in queue.memory.history()]
 
-    Args:
-        queue: to be looked at.
-        directory: where the agent's status is.
-        args: of the command.
-        columns: of the terminal that all has to fit on; None: there is none.
-    """
-    changes = queue.memory.history() if args.history else []
-    if args.history and not args.json:
-        return [f"{local(at)}  {line}"[:columns] for at, line in changes]
-    facts = gather(queue, directory, SystemClock(), args.endurance)
-    if args.history:
+
+def _lines(
+    facts: dict[str, Any], queue: CloudSyncQueue, args: argparse.Namespace, columns: int | None
+) -> list[str]:
+    """What is printed at once: JSON, or words for a terminal of so many columns."""
+    if args.json and args.history:
+        changes = queue.memory.history()
         facts["history"] = [{"at": at, "event": line} for at, line in changes]
     if args.json:
         return [json.dumps(facts)]
@@ -157,6 +160,7 @@ def gather(
         "wear": wear(queue.path, queue.traffic.written(), endurance_bytes),
         "ledger": dataclasses.asdict(ledger),
         "last_run": agent["previous_run"] if agent else last_end(queue.memory, clock),
+        "certificate": None,
         "agent": agent or {},
     }
 

@@ -169,6 +169,18 @@ STATUS = whole(
     wear=_WEAR,
     ledger=LEDGER,
     last_run=_RUN,
+    certificate={
+        "description": "The server's, where the agent does not trust it; null: it does, or nobody"
+        " knows.",
+        "anyOf": [
+            {"type": "null"},
+            object_of(
+                issuer=TEXT,
+                hosts=list_of(TEXT),
+                **{"from": said(NUMBER, "Unix seconds."), "to": said(NUMBER, "Unix seconds.")},
+            ),
+        ],
+    },
     agent={
         "description": "What a running agent last wrote of itself; empty: none runs.",
         "anyOf": [{"type": "object", "maxProperties": 0}, _AGENT],

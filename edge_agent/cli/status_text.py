@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from edge_agent.cli.status_certificate import DOUBTS, DOUBTS_OF_TIME
 from edge_agent.cli.table import printable
 
 _Facts = Mapping[str, Any]
@@ -35,11 +36,13 @@ _SPARE = {
 }
 _SCARCE = ("low", "used_up")
 _WORN_PERCENT = 90
+#: Whether the clock was right since the start of this machine.
+_SET = {True: "it has been set", False: "nobody has set it since this machine started"}
 _UNITS = (("y", 31_536_000), ("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 _STATES = {
     "up": (GOOD, "the server takes what it is sent"),
-    "down": (ODD, "nobody answers"),
+    "down": (ODD, "nothing gets through"),
     "held": (ODD, "the server wants to be left alone for a while"),
     "suspended": (BAD, "sending is suspended, as endpoint or key is wrong; nothing is deleted"),
     "untried": ("", "nothing was sent since the start"),
@@ -150,7 +153,7 @@ def _lines(facts: _Facts) -> Iterator[Line]:
     yield from _agent(facts)
     yield from _queue(facts)
     if agent:
-        yield from _link(agent)
+        yield from _link(facts)
         yield from _upload(agent)
         yield from _card(agent)
     yield from _wear(facts)
@@ -195,20 +198,36 @@ def _queue(facts: _Facts) -> Iterator[Line]:
         yield Line("", f"the server last took something {_ago(at, facts['at'] - at)}")
 
 
-def _link(agent: _Facts) -> Iterator[Line]:
-    health, at = agent["health"], agent["at"]
+def _link(facts: _Facts) -> Iterator[Line]:
+    agent = facts["agent"]
+    health, at, advice = agent["health"], agent["at"], agent["link"]["do"]
     level, words = _STATES[health["link"]]
     lasted = health["link_s"]
     since = f" {_since(at - lasted, lasted)}" if lasted is not None else ""
     yield Line("link", f"{health['link']}{since}: {words}", level)
     if health["link_reason"]:
         yield Line("", f"the last error: {in_words(health['link_reason'])}")
+    word, right = (health["link_reason"] or "").partition(":")[0], health["clock"] == "synced"
+    if word in DOUBTS:
+        yield Line("", _shown(facts["certificate"]))
+        yield Line("", f"this machine's clock says {local(facts['at'])}, and {_SET[right]}")
+    if word in DOUBTS_OF_TIME and not right:
+        advice = "set this machine's clock first; `timedatectl` tells who is to do it"
     if (wait_s := health["next_try_s"]) is not None:
         yield Line("", f"the next try in {span(wait_s)}, at {local(at + wait_s)}")
-    if agent["link"]["do"]:
-        yield Line("", f"what to do: {agent['link']['do']}")
+    if advice:
+        yield Line("", f"what to do: {advice}")
     if (ago_s := health["last_delivery_s"]) is not None:
         yield Line("", f"the server last took something {_ago(at - ago_s, ago_s)}")
+
+
+def _shown(certificate: _Facts | None) -> str:
+    """What the server shows, for a person to compare."""
+    if certificate is None:
+        return "its certificate cannot be looked at from here"
+    whose = f"by {certificate['issuer']} for {', '.join(certificate['hosts'])}"
+    dates = f"from {local(certificate['from'])} to {local(certificate['to'])}"
+    return f"its certificate is {whose}, {dates}"
 
 
 def in_words(reason: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,10 @@ from pathlib import Path
 import pytest
 import trustme
 from fakes.delivery import BACKLOG, Delivery, Row
+from fakes.processes import command, until
+from jsonschema import Draft202012Validator
 
+from edge_agent.cli.status_schema import STATUS
 from edge_agent.receiver.tls import server_context
 
 HOST = "127.0.0.1"
@@ -121,6 +125,31 @@ def test_connection_that_cannot_be_trusted_carries_nothing_and_is_told_of(
     row = Row(journal=["link_down ", "link_up "])
     delivery.wait(row)
     delivery.end(row)
+
+
+@pytest.mark.parametrize("name", ["expired", "not yet valid", "wrong host", "unknown authority"])
+def test_status_lays_the_certificate_beside_this_clock(
+    delivery: Delivery, office: Office, name: str
+) -> None:
+    """Its dates, its host, the time here and whether anybody set that; and what to do."""
+    doubt = DOUBTS[name]
+    delivery.serve(tls=doubt.context(office))
+    delivery.run(**doubt.upload(office))
+    word = doubt.reason.strip('": ')
+    site = delivery.site
+    until(lambda: (site.status()["health"]["link_reason"] or "").startswith(word), word)
+    env = {"RUNTIME_DIRECTORY": str(site.directory)}
+    told = command("status", "--config", site.config, env=env).stdout
+    begins, ends = (f"{dt.datetime.now().astimezone() + day * DAY:%Y-%m-%d}" for day in doubt.days)
+    assert f"the last error: {word}: " in told
+    assert f"for {doubt.name}, from {begins} " in told
+    assert f" to {ends} " in told
+    assert f"this machine's clock says {dt.datetime.now().astimezone():%Y-%m-%d} " in told
+    assert doubt.advice in told.partition("what to do: ")[2].partition("\n")[0]
+    facts = json.loads(command("status", "--config", site.config, "--json", env=env).stdout)
+    Draft202012Validator(STATUS).validate(facts)
+    assert facts["certificate"]["hosts"] == [doubt.name]
+    assert delivery.receiver.endpoint.answers == {}
 
 
 def test_port_that_speaks_no_tls(delivery: Delivery) -> None:

@@ -53,6 +53,35 @@ def test_status_of_a_running_and_of_a_stopped_agent(site: Site) -> None:
     assert "sensor_faulty sensor=room" in history.stdout
 
 
+def test_status_knows_past_faults_and_the_cards_wear_over_restarts(site: Site) -> None:
+    """One count and one average, from run to run; and what the maker's number comes to."""
+    site.configure(CONFIG)
+    env = {"RUNTIME_DIRECTORY": str(site.directory)}
+    told = []
+    for _ in range(2):
+        agent = site.agent()
+        until(lambda: site.status()["sensors"]["room"]["faults"], "the absent sensor's fault")
+        told.append(site.status()["sensors"]["room"])
+        assert agent.end() == 0
+    assert told[0]["history"] == told[1]["history"]
+    assert (told[1]["history"]["total"], told[1]["faulty_since"]) == (1, told[0]["faulty_since"])
+
+    with CloudSyncQueue(site.queue) as queue:
+        queue.traffic.keep_written(5_000_000_000, 86_400, {})
+    words = ("status", "--config", site.config, "--endurance", "30TB")
+    said = command(*words, env=env).stdout
+    assert "wear     5.0 GB a day, on average over 1 d" in said
+    assert (
+        "that is 6.1 % of 30.0 TB a year; with nothing else written, the card lasts 16.4 y" in said
+    )
+    facts = json.loads(command(*words, "--json", env=env).stdout)
+    assert facts["wear"]["endurance"]["bytes"] == 30_000_000_000_000
+
+    refused = command("status", "--config", site.config, "--endurance", "30", env=env)
+    assert refused.returncode == 2
+    assert "argument --endurance: '30' is not a size; write it like '30TB'" in refused.stderr
+
+
 def test_status_with_a_bad_file_goes_by_the_last_good_one(site: Site) -> None:
     """That is when a person looks: the agent runs on, and the file has a mistake."""
     site.configure(CONFIG)

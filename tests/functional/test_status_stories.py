@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json
 import time
@@ -62,6 +63,8 @@ class Site:
         #: what is stated of the card, and what it says of itself
         self.endurance_bytes: int | None = None
         self.card: dict[str, Any] | None = None
+        #: what an untrusted server shows
+        self.certificate: dict[str, Any] | None = None
 
     def wear(self) -> Wear:
         """Of a process that begins now, and writes 100 bytes a second."""
@@ -88,6 +91,7 @@ class Site:
         facts = gather(self.rig.queue, self.path, self.clock, self.endurance_bytes)
         facts["queue"] |= {"path": "/var/lib/pyvorin/sync_queue.db", "size_bytes": 512_000}
         facts["wear"]["card"] = self.card
+        facts["certificate"] = self.certificate
         if facts["agent"]:
             facts["agent"]["agent_version"] = "1.2.3"
         return facts
@@ -148,6 +152,31 @@ def loose_wire(site: Site) -> None:
     site.live(60, 6)
 
 
+def expired_certificate(site: Site) -> None:
+    """Somebody forgot to renew it."""
+    site.live(30, 6)
+    words = "tls_expired: certificate has expired"
+    site.rig.server.usual = answers(Action.LINK_DOWN, words)
+    site.certificate = shown("2025-03-16T16:40:00", "2025-06-16T16:40:00")
+    site.live(45, 6)
+
+
+def clock_in_the_past(site: Site) -> None:
+    """No battery, no time service: the machine has the time of its last shutdown."""
+    site.clock._synchronized = False
+    words = "tls_not_yet_valid: certificate is not yet valid"
+    site.rig.server.usual = answers(Action.LINK_DOWN, words)
+    site.certificate = shown("2026-03-16T16:40:00", "2026-09-16T16:40:00")
+    site.live(10, 6)
+
+
+def shown(begins: str, ends: str) -> dict[str, Any]:
+    """A certificate, as `status` tells of it."""
+    dates = (dt.datetime.fromisoformat(f"{end}+00:00").timestamp() for end in (begins, ends))
+    told = dict(zip(("from", "to"), dates, strict=True))
+    return {"issuer": "Let's Encrypt", "hosts": ["ingest.example", "*.ingest.example"], **told}
+
+
 def worn_card(site: Site) -> None:
     """An eMMC near its end, and somebody who has its data sheet; the backlog drains."""
     site.endurance_bytes = endurance("30TB")
@@ -182,6 +211,8 @@ STORIES = (
     dead_sensor,
     loose_wire,
     wrong_key,
+    expired_certificate,
+    clock_in_the_past,
     worn_card,
     stopped,
 )
