@@ -13,6 +13,9 @@ from edge_agent.config.sensors import REGISTRY, Drivers
 from edge_agent.options import options_of
 from edge_agent.sensors.i2c import TROUBLES
 
+#: Types whose chips answer a read only after an order to measure, so that no scan finds them.
+#: Source: the data sheets that the drivers name ("a read header without data is answered by NACK").
+SILENT_UNTIL_ORDERED = ("htu21d", "scd4x", "sht3x", "sht4x")
 _LONGEST_NAME = 90
 _NO_NAME = re.compile(r"[^A-Za-z0-9-]+")
 #: Texts that need no quotes: nothing in YAML's core schema looks like them but its constants.
@@ -52,6 +55,9 @@ def _notes(buses: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"# {what}: {count} chip{'' if count == 1 else 's'}{end}"
         else:
             yield f"# {what}: not searched; --bus {bus['bus']} asks its addresses"
+    if any(bus["searched"] for bus in buses):
+        silent = ", ".join(SILENT_UNTIL_ORDERED)
+        yield f"# not found by asking, as they only answer orders: {silent}"
 
 
 class _Paste:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 from collections.abc import Callable
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.every_driver import BENCHES, INTERVAL_S, ON_A_BUS
 from fakes.i2c import FakeAdapter, RegisterChip
 from fakes.kernel import plant
 from fakes.sysfs_i2c import plant_bus
 from jsonschema import Draft202012Validator
 
-from edge_agent.cli.sensors_paste import yaml
+from edge_agent.cli.sensors_paste import SILENT_UNTIL_ORDERED, yaml
 from edge_agent.cli.sensors_scan import Finder
 from edge_agent.cli.sensors_schemas import SCAN
 from edge_agent.config.channels import Sensor
@@ -162,6 +164,23 @@ def test_scan_that_an_error_ends_keeps_what_it_found(
     assert [chip["address"] for chip in facts["buses"][0]["chips"]] == [0x08]
     assert "a chip holds the bus" in facts["buses"][0]["error"]
     assert "# i2c-1: 1 chip, and an error ended the search\n" in yaml(facts, ())
+
+
+def test_scan_names_the_types_whose_chips_it_cannot_find(finder: Find) -> None:
+    """Those are all the chips that do not answer a byte's read, unless it was ordered."""
+    silent = set()
+    for name in ON_A_BUS:
+        bench = BENCHES[name]()
+        bench.sleep(INTERVAL_S)
+        # What has registers answers with one of them.
+        with contextlib.suppress(AttributeError, AssertionError):
+            try:
+                bench.chip.answer(1)
+            except OSError:
+                silent.add(bench.type_name)
+    assert sorted(silent) == list(SILENT_UNTIL_ORDERED)
+    text = yaml(finder().gather([1], []), ())
+    assert text.count(f"only answer orders: {', '.join(SILENT_UNTIL_ORDERED)}\n") == 1
 
 
 def test_scan_passes_over_a_broken_plugin(finder: Find, adapter: FakeAdapter) -> None:
