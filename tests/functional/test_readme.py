@@ -5,98 +5,36 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import shlex
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.clock import FakeClock
-from fakes.i2c import FakeAdapter, RegisterChip
-from fakes.processes import command, until
-from fakes.rig import Rig
-from fakes.sysfs_i2c import plant_bus
-from fakes.wire import Make, batch_of
+from fakes.pages import README, ROOT, SERVER, agent_commands, blocks, prose, tables
+from fakes.processes import command
 
-from edge_agent.cli.sensors_paste import yaml
-from edge_agent.cli.sensors_scan import Finder
-from edge_agent.cloud_sync.batch import Batch
-from edge_agent.cloud_sync.verdict import Action
+from edge_agent.cli import status
+from edge_agent.cloud_sync import memory, verdict
+from edge_agent.config.channels import Filters
 from edge_agent.config.loader import load
-from edge_agent.daemon import health
+from edge_agent.config.model import Config
+from edge_agent.daemon import comeback, frozen, pending, schedule, supervisor, turns
+from edge_agent.options import options_of
+from edge_agent.processing import faults
 from edge_agent.receiver import Receiver
-from edge_agent.receiver.batch import read_batch
-from edge_agent.receiver.script import load_script
-from edge_agent.sensors.i2c import Buses
-from edge_agent.sensors.kernel.scan import Found
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    """The README's examples in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-def agent_commands() -> list[list[str]]:
-    """Every `pyvorin-agent …` that the README shows, as arguments."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    lines += re.findall(
-        r"`([^`]+)`", re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
-    )
-    split = [
-        shlex.split(line.split("  #")[0]) for line in lines if line.startswith("pyvorin-agent ")
-    ]
-    return [words[1:] for words in split]
+from edge_agent.sensors import registry
 
 
 def test_readme_configuration_is_accepted(tmp_path: Path) -> None:
     """What a reader copies must pass the checker."""
-    configurations = [text for text in blocks("yaml") if not text.startswith("steps:")]
     file = tmp_path / "agent.yaml"
     accepted = []
-    for text in configurations:
+    for text in blocks(README, "yaml"):
         file.write_text(text)
-        accepted.append(load(file, {}).config)
+        environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "x")
+        accepted.append(load(file, environ).config)
     assert any(config.sensors for config in accepted)
 
 
-def test_readme_script_is_played_as_it_says(tmp_path: Path, make: Make) -> None:
-    """Each step does to the agent what the comment beside it says."""
-    (text,) = (text for text in blocks("yaml") if text.startswith("steps:"))
-    file = tmp_path / "faults.yaml"
-    file.write_text(text.replace("every: 1s", "every: 1ms"))
-    clock = FakeClock()
-    with Receiver(tmp_path / "r.db", script=load_script(file), clock=clock) as receiver:
-        uploader = make(receiver.url)
-        busy = [uploader.send(batch_of(1)) for _ in range(3)]
-        assert [verdict.retry_after_s for verdict in busy] == [30, 30, 30]
-        assert uploader.send(batch_of(1)).reason.startswith("reset")
-        until(lambda: uploader.send(batch_of(1)).reason.startswith("refused"), "the port to close")
-        clock.advance(10)
-        until(lambda: uploader.send(batch_of(1)).action is Action.DELIVERED, "the port to open")
-        door = door_batch(2)
-        assert uploader.send(door).rejected == {2: "not mine"}
-        assert uploader.send(batch_of(*range(3, 103))).action is Action.DELIVERED
-        assert [uploader.send(batch_of(n)).action for n in (103, 104)] == [Action.DELIVERED] * 2
-        counts = [(count.do, count.done) for count in receiver.endpoint.play.counts]
-    assert counts == [
-        ("status", 3),
-        ("lose_answer", 1),
-        ("refuse", 0),
-        ("reject", 1),
-        ("drip", 1),
-        ("status", 0),
-    ]
-
-
-def door_batch(number: int) -> Batch:
-    """One reading of a sensor called door."""
-    (row,) = batch_of(number).rows
-    return Batch("q-1", "pi-7", (replace(row, payload='{"sensor_name":"door"}'),))
-
-
-@pytest.mark.parametrize("arguments", agent_commands(), ids=" ".join)
+@pytest.mark.parametrize("arguments", agent_commands(README), ids=" ".join)
 def test_readme_command_exists_with_its_options(arguments: list[str]) -> None:
     """`--help` after the words of the README: unknown commands and options would exit with 2."""
     assert command(*arguments, "--help").returncode == 0
@@ -104,7 +42,7 @@ def test_readme_command_exists_with_its_options(arguments: list[str]) -> None:
 
 def test_readme_scripts_exist_and_are_what_ci_runs() -> None:
     """CI does what a newcomer is told to do."""
-    told = re.findall(r"^scripts/([\w-]+)", "".join(blocks("sh")), re.MULTILINE)
+    told = re.findall(r"^scripts/([\w-]+)", "".join(blocks(README, "sh")), re.MULTILINE)
     assert told == ["demo", "test", "build-deb"]
     run = (ROOT / ".ci/run").read_text()
     for name in told:
@@ -113,16 +51,9 @@ def test_readme_scripts_exist_and_are_what_ci_runs() -> None:
         assert f"scripts/{name.replace('build', 'check')}" in run
 
 
-def test_readme_request_is_taken_by_the_receiver() -> None:
-    """The wire's example is a request."""
-    (text,) = blocks("json")
-    batch = read_batch(text.encode())
-    assert [item.id for item in batch.items] == [41]
-
-
 def test_readme_python_example_sends(tmp_path: Path) -> None:
     """Run as it stands, but for the receiver's port and the queue's place."""
-    (code,) = (code for code in blocks("python") if "CloudSyncQueue" in code)
+    (code,) = (code for code in blocks(README, "python") if "CloudSyncQueue" in code)
     with Receiver(tmp_path / "r.db") as receiver:
         code = code.replace("http://127.0.0.1:8089/v1/ingest", receiver.url)
         code = code.replace("/tmp/my_queue.db", str(tmp_path / "q.db"))  # noqa: S108  # the README's
@@ -132,42 +63,60 @@ def test_readme_python_example_sends(tmp_path: Path) -> None:
     assert printed.getvalue() == "1 sent, 0 left\n"
 
 
-def test_readme_mistake_is_what_check_prints(tmp_path: Path) -> None:
-    """The sentence in the README is the checker's own."""
-    (sentence,) = re.findall(r"`(agent\.yaml:\d+:\d+: [^`]+)`", README)
-    file = tmp_path / "agent.yaml"
-    file.write_text(blocks("yaml")[0].replace("address: 0x76", "adress: 0x76"))
-    printed = command("check", "--config", file)
-    assert printed.returncode == 1
-    assert sentence in printed.stdout
-
-
-def test_readme_health_line_is_the_agents(rig: Rig) -> None:
-    """Its fields are those of the line, in order; and the table explains each of them."""
-    (shown,) = re.findall(r"^queue_health (.*)$", README, re.MULTILINE)
-    names = re.findall(r"(\w+)=", re.sub(r'"[^"]*"', "", shown))
-    (table,) = re.findall(r"^\| `queue_health` field.*?\n\n", README, re.MULTILINE | re.DOTALL)
-    explained = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|[^|]*\|", table, re.MULTILINE)))
-    fields = list(health.line(rig.parts()))
-    assert names == [name for name in fields if name != "faulty"]
-    assert {*fields} - {*explained} == {"anomaly", "telemetry"}
-
-
-def test_readme_status_is_what_status_prints() -> None:
-    """The output that another test compares with what is printed."""
-    case = ROOT / "tests/testcases/status/offline_three_days.txt"
-    assert case.read_text() in blocks("text")
-
-
-def test_readme_scan_is_what_scan_prints(tmp_path: Path) -> None:
-    """On a Pi with these chips and this probe."""
-    plant_bus(tmp_path, 1, "bcm2835 (i2c@7e804000)")
-    adapter = FakeAdapter({0x23: RegisterChip(), 0x44: RegisterChip()})
-    buses = Buses(root=tmp_path, open_wire=adapter.open, sleep=adapter.sleep)
-    probe = Found("w1", {"id": "28-0316a2795bff"}, "temperature, DS18B20")
-    assert yaml(Finder(tmp_path, buses).gather([1], [probe]), ()) in blocks("yaml")
-
-
 def test_readme_type_is_what_types_prints() -> None:
     """With its wiring and every option."""
-    assert command("sensors", "types", "mcp9808").stdout in blocks("text")
+    assert command("sensors", "types", "mcp9808").stdout in blocks(README, "text")
+
+
+def test_readme_lists_every_sensor_type() -> None:
+    """No more, and no less; and every filter."""
+    (types,) = (table[1:] for table in tables(README) if table[0][0] == "`type`")
+    names = [name for row in types for name in re.findall(r"`([a-z0-9_]+)`", row[0])]
+    assert sorted(names) == sorted(registry._OWN)
+    (filters,) = re.findall(
+        r"^\| `filters` \| ESPHome's, in the order written: (.*?)\. ", README, re.MULTILINE
+    )
+    assert {*re.findall(r"`(\w+)`", filters)} == {one.key for one in options_of(Filters)}
+
+
+#: What README.md and SERVER.md say in numbers, and what the code says.
+NUMBERS = [
+    (README, r"wait in memory \(([\d,]+) at the most\)", pending.CAPACITY),
+    (README, r"used within (\d+) s if the Pi itself can tell", comeback.EVERY_S),
+    (README, r"counts as well again after (\d+) s without one, then a minute", faults.FIRST_HOLD_S),
+    (README, r"`queue\.ttl` \((\d+) days for telemetry\)", Config().queue.ttl.telemetry_s / 86_400),
+    (README, r"telemetry is committed once (a) second", Config().queue.commit_interval_s),
+    (README, r"one line of health every (\w+) minutes", Config().health.report_interval_s / 60),
+    (README, r"Every (\w+) seconds it replaces", supervisor.TICK_S),
+    (README, r"one request in (\w+) still carries", turns.SHARE),
+    (README, r"`--history`: the last (\d+) changes", memory.HISTORY),
+    (README, r"`--watch`: again every (\w+) seconds", status._WATCH_EVERY_S),
+    (README, r"told as faulty after (\d+) s", schedule.HANG_S),
+    (README, r"pauses grow to (\w+) minutes", schedule.LONGEST_PAUSE_S / 60),
+    (SERVER, r"seconds or a date, (an) hour at the most", verdict.LONGEST_RETRY_AFTER_S / 3_600),
+    (SERVER, r"from the (\w+) time on others go before", frozen.MOST_ERRORS),
+    (SERVER, r"more than (\d+) KiB", verdict.MOST_ANSWER_BYTES / 1_024),
+]
+WORDS = {"a": 1, "an": 1, "two": 2, "five": 5, "fifth": 5, "ten": 10}
+
+
+@pytest.mark.parametrize(("page", "said", "is_so"), NUMBERS, ids=lambda value: str(value)[:40])
+def test_pages_say_the_numbers_of_the_code(page: str, said: str, is_so: float) -> None:
+    """Nothing is remembered from an earlier version."""
+    (written,) = re.findall(said, " ".join(page.split()))
+    assert (WORDS.get(written) or float(written.replace(",", ""))) == is_so
+
+
+@pytest.mark.parametrize("name", ["README.md", "edge_agent/receiver/SERVER.md"])
+def test_pages_link_to_what_there_is(name: str) -> None:
+    """Files, and headings of their own."""
+    page = (ROOT / name).read_text()
+    # GitHub makes anchors so: lower case, hyphens for spaces, nothing else that is no letter.
+    titles = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert links
+    for link in links:
+        file, _, anchor = link.partition("#")
+        assert not anchor or anchor in anchors
+        assert ((ROOT / name).parent / file).exists()

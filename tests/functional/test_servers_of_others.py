@@ -15,11 +15,11 @@ import pytest
 import trustme
 from fakes.books import check_every_reading_arrived_once
 from fakes.nginx import free_port, nginx
+from fakes.pages import SERVER, block
 from fakes.processes import Process, Site, bytes_unread_at, received, until
 
 from edge_agent.cloud_sync import CloudSyncQueue
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
 CONFIG = """
 upload:
   endpoint: {endpoint}
@@ -142,10 +142,9 @@ def test_nginx_that_wants_a_client_certificate_takes_readings_once_there_is_one(
 
 @pytest.fixture
 def flask(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The README's own receiver, started as it says, and its port."""
-    (code,) = re.findall(r"^```python\n(# ingest\.py\n.*?)^```$", README, re.DOTALL | re.MULTILINE)
-    (tmp_path / "ingest.py").write_text(code)
-    (told,) = re.findall(r"^(flask .*?) +#", README, re.MULTILINE)
+    """The server of SERVER.md, started as it says, and its port."""
+    (tmp_path / "ingest.py").write_text(block(SERVER, "python", "# ingest.py"))
+    (told,) = re.findall(r"^(flask .*?) +#", SERVER, re.MULTILINE)
     port, said = free_port(), tmp_path / "flask.log"
     words = told.replace("8089", str(port)).split()
     with said.open("wb") as log:
@@ -167,7 +166,7 @@ def stored_by_flask(site: Site) -> list[tuple[str, float]]:
     return rows
 
 
-def test_receiver_of_the_readme_in_flask_stores_every_reading_once(
+def test_server_of_the_page_in_flask_stores_every_reading_once(
     site: Site, flask: tuple[subprocess.Popen[bytes], int], tell: Tell
 ) -> None:
     """As it stands there. The agent is killed amid a request, which comes again."""
