@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 
@@ -62,13 +63,14 @@ def fitted(lines: list[str], rows: int, *, newest_last: bool = False) -> list[st
 def _undaunted(look: Look) -> Look:
     """The same, with the reason where it cannot be told."""
 
-    def told(columns: int | None) -> list[str]:
+    def looked(columns: int | None) -> list[str]:
         try:
             return look(columns)
         except EdgeAgentError as exc:
-            return [f"pyvorin-agent: {exc}"[:columns]]
+            told = f"pyvorin-agent: {exc}"
+            return textwrap.wrap(told, columns or len(told), break_on_hyphens=False)
 
-    return told
+    return looked
 
 
 def _in_place(*, newest_last: bool) -> Callable[[Look], None]:

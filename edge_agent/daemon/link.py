@@ -1,6 +1,6 @@
 """What we know of the way to the server, and when it may be tried again.
 
-Four states: ``up``; ``down`` (nobody answers); ``held`` (the server wants to be left alone);
+Four states: ``up``; ``down`` (nothing gets through); ``held`` (the server wants to be left alone);
 ``suspended`` (endpoint or key is wrong). Each change is told once, with how long it lasted.
 """
 

@@ -19,6 +19,8 @@ from rich.text import Text
 
 from edge_agent.cli.status_schema import STATUS
 from edge_agent.cli.watch import EVERY_S, fitted
+from edge_agent.cloud_sync import CloudSyncQueue
+from edge_agent.types import Submission
 
 CONFIG = """
 upload: {endpoint: "http://127.0.0.1:9/v1", retry_delay: 15min}
@@ -99,6 +101,25 @@ def test_watch_goes_on_while_the_agent_ends_and_starts(
     terminal.shows("agent    not running", "the last run was killed, or crashed")
     site.agent()
     assert "agent    not running" not in terminal.shows("agent    running for ")
+    assert terminal.screen.scrolled == 0
+
+
+def test_watch_of_a_queue_file_that_is_replaced_shows_the_new_one(
+    watched: Open, site: Site
+) -> None:
+    """As an agent does with a damaged one; while there is none it says so."""
+    site.configure(CONFIG)
+    for count in (3, 5):
+        with CloudSyncQueue(site.queue) as queue:
+            queue.enqueue_many([Submission({"n": n}) for n in range(count)])
+        if count == 3:
+            terminal = watched()
+        terminal.shows(f"queue    {count} waiting")
+        aside = site.directory / f"aside{count}"
+        aside.mkdir()
+        for file in site.directory.glob("sync_queue.db*"):
+            file.rename(aside / file.name)
+        assert "agent    " not in terminal.shows("pyvorin-agent:", "No such file")
     assert terminal.screen.scrolled == 0
 
 
