@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 from pathlib import Path
 
@@ -34,10 +35,24 @@ def test_readme_configuration_is_accepted(tmp_path: Path) -> None:
     assert any(config.sensors for config in accepted)
 
 
-@pytest.mark.parametrize("arguments", agent_commands(README), ids=" ".join)
-def test_readme_command_exists_with_its_options(arguments: list[str]) -> None:
-    """`--help` after the words of the README: unknown commands and options would exit with 2."""
-    assert command(*arguments, "--help").returncode == 0
+@pytest.mark.parametrize("page", [README, SERVER], ids=["README.md", "SERVER.md"])
+def test_pages_commands_exist_with_their_options(page: str) -> None:
+    """Each with the words and the options that are shown."""
+    shown = agent_commands(page)
+    assert len(shown) > 5
+    for words, options in {as_asked(arguments) for arguments in shown}:
+        said = command(*words, "--help")
+        assert said.returncode == 0, words
+        # argparse itself minds an unknown option only after it has helped.
+        known = {*re.findall(r"(?<!\w)--?[a-z][a-z-]*", said.stdout)}
+        assert {*options} <= known, words
+
+
+def as_asked(arguments: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words that name a command, and the options it is given."""
+    names = itertools.takewhile(lambda word: re.fullmatch("[a-z]+", word), arguments)
+    options = sorted({word for word in arguments if word.startswith("-")})
+    return tuple(names), tuple(options)
 
 
 def test_readme_scripts_exist_and_are_what_ci_runs() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fakes.clock import FakeClock
-from fakes.pages import README, SERVER, agent_commands, block, blocks, section, tables
+from fakes.pages import README, SERVER, block, blocks, section, tables
 from fakes.processes import Site, command, until
 from fakes.wire import Make, batch_of
 from pytest_httpserver import HTTPServer
@@ -239,12 +239,6 @@ def test_page_s_sql_forgets_whom_purge_named(site: Site, db: sqlite3.Connection)
 
 
 # -- trying things out -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("arguments", agent_commands(SERVER), ids=" ".join)
-def test_page_s_command_exists_with_its_options(arguments: list[str]) -> None:
-    """Unknown commands and options would exit with 2."""
-    assert command(*arguments, "--help").returncode == 0
 
 
 def test_page_s_script_is_played_as_it_says(tmp_path: Path, make: Make) -> None:
