@@ -17,7 +17,14 @@ _SOURCES = (
 #: Other programs' words, and those of examples.
 _OTHERS = {
     *("yaml-language-server", "schema", "collector.textfile.directory", "mkfs.ext4"),
-    *("unattended-upgrades", "Release", "apt-cache", "break-system-packages", "edit"),
+    *(
+        "unattended-upgrades",
+        "Release",
+        "apt-cache",
+        "json_extract",
+        "break-system-packages",
+        "edit",
+    ),
     *("mnt", "ssd", "FILE.sent", "FILE.rejected"),
 }
 #: Looked at elsewhere: metrics, files of examples, and the sentence of a mistake.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.agent import batch_body
 from fakes.clock import FakeClock
 from fakes.pages import README, SERVER, block, blocks, section, tables
 from fakes.processes import Site, command, until
@@ -20,14 +22,15 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 import edge_agent
-from edge_agent.cloud_sync import CloudSyncQueue
+from edge_agent.cloud_sync import CloudSyncQueue, uploader
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.selection import Wanted
 from edge_agent.cloud_sync.verdict import Action, Answer, judge
 from edge_agent.config.loader import load
 from edge_agent.config.model import Config
-from edge_agent.receiver import Receiver
-from edge_agent.receiver.batch import read_batch
+from edge_agent.receiver import Receiver, ReceiverStore
+from edge_agent.receiver.batch import Refusal, read_batch
+from edge_agent.receiver.claims import Claims
 from edge_agent.receiver.script import load_script
 from edge_agent.types import Submission
 
@@ -107,8 +110,8 @@ def test_page_s_request_is_what_the_agent_sends(make: Make, httpserver: HTTPServ
     example = json.loads(block(SERVER, "json", '{"version"'))
     (item,) = example["batch"]
     row = replace(batch_of(item["id"]).rows[0], payload=json.dumps(item["data"]))
-    uploader = make(httpserver.url_for("/v1/ingest"), api_key=KEY)
-    assert uploader.send(Batch(example["queue_id"], example["device_id"], (row,)))
+    sender = make(httpserver.url_for("/v1/ingest"), api_key=KEY)
+    assert sender.send(Batch(example["queue_id"], example["device_id"], (row,)))
     (request,) = seen
     assert json.loads(gzip.decompress(request.data)) == example
     first, *fields = block(SERVER, "text", "POST").splitlines()
@@ -134,6 +137,26 @@ def test_page_s_request_is_taken_by_the_receiver_and_told_field_by_field() -> No
     upload = Config().upload
     assert f"`upload.batch_size` readings ({upload.batch_size})" in limits
     assert f"({upload.max_body_bytes >> 20} MiB)" in limits
+
+
+def test_page_s_statuses_of_the_receiver_are_its_own(tmp_path: Path) -> None:
+    """For another body under a known key, and for one that is still being worked on."""
+    text = " ".join(SERVER.split())
+    ((other, same),) = re.findall(r"answers (\d+) to another body .*? (\d+) while", text)
+    store, claims = ReceiverStore(tmp_path / "r.db"), Claims()
+    with contextlib.closing(store):
+        store.store(read_batch(batch_body(1), "k"))
+        with pytest.raises(Refusal) as another:
+            store.store(read_batch(batch_body(2), "k"))
+    with claims.hold("k"), pytest.raises(Refusal) as working, claims.hold("k"):
+        pass
+    assert (another.value.status, working.value.status) == (int(other), int(same))
+
+
+def test_page_s_statuses_that_may_mean_gzip_are_the_uploader_s() -> None:
+    """Those after which the same goes once more as it is."""
+    (told,) = re.findall(r"refuse the first one with ([^:]*):", SERVER)
+    assert tuple(map(int, re.findall(r"\d+", told))) == uploader._DISLIKES_GZIP
 
 
 def test_readme_s_short_form_of_the_page_says_the_same() -> None:
@@ -248,17 +271,17 @@ def test_page_s_script_is_played_as_it_says(tmp_path: Path, make: Make) -> None:
     file.write_text(text.replace("every: 1s", "every: 1ms"))
     clock = FakeClock()
     with Receiver(tmp_path / "r.db", script=load_script(file), clock=clock) as receiver:
-        uploader = make(receiver.url)
-        busy = [uploader.send(batch_of(1)) for _ in range(3)]
+        sender = make(receiver.url)
+        busy = [sender.send(batch_of(1)) for _ in range(3)]
         assert [verdict.retry_after_s for verdict in busy] == [30, 30, 30]
-        assert uploader.send(batch_of(1)).reason.startswith("reset")
-        until(lambda: uploader.send(batch_of(1)).reason.startswith("refused"), "the port to close")
+        assert sender.send(batch_of(1)).reason.startswith("reset")
+        until(lambda: sender.send(batch_of(1)).reason.startswith("refused"), "the port to close")
         clock.advance(10)
-        until(lambda: uploader.send(batch_of(1)).action is Action.DELIVERED, "the port to open")
+        until(lambda: sender.send(batch_of(1)).action is Action.DELIVERED, "the port to open")
         door = door_batch(2)
-        assert uploader.send(door).rejected == {2: "not mine"}
-        assert uploader.send(batch_of(*range(3, 103))).action is Action.DELIVERED
-        assert [uploader.send(batch_of(n)).action for n in (103, 104)] == [Action.DELIVERED] * 2
+        assert sender.send(door).rejected == {2: "not mine"}
+        assert sender.send(batch_of(*range(3, 103))).action is Action.DELIVERED
+        assert [sender.send(batch_of(n)).action for n in (103, 104)] == [Action.DELIVERED] * 2
         counts = [(count.do, count.done) for count in receiver.endpoint.play.counts]
     assert counts == [
         ("status", 3),
