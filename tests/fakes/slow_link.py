@@ -12,7 +12,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -87,9 +87,8 @@ class SlowLink:
         for one in (self._listener, *self._open):
             one.close()
 
-    def _start(self, *work: object) -> None:
-        run, *args = work
-        thread = threading.Thread(target=run, args=args)  # type: ignore[arg-type]
+    def _start(self, run: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=run, args=args)
         self._threads.append(thread)
         thread.start()
 
@@ -97,10 +96,11 @@ class SlowLink:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
+                self._open.append(near)
                 far = socket.create_connection(self._target)
+                self._open.append(far)
                 for one in (near, far):
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._open += [near, far]
                 # The handshake of TCP itself: one round trip before the first byte.
                 ready = time.monotonic() + self.round_trip_s
                 self._carry(near, far, self.up, ready)
