@@ -16,7 +16,11 @@ from edge_agent.cli.environment import CONFIG_FILE, environment_of
 from edge_agent.config.loader import load
 from edge_agent.config.model import Config
 from edge_agent.config.model import Queue as QueueSettings
-from edge_agent.errors import ConfigError, StoreError
+from edge_agent.errors import ConfigError, EdgeAgentError, StoreError
+
+
+class UsageError(EdgeAgentError):
+    """Options that do not go together, or a value that cannot be: exit 2, as argparse has it."""
 
 
 def add_config_option(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +109,7 @@ def queue_to_look(config_file: Path) -> QueueSettings:
 
     Raises:
         ConfigError: the configuration cannot be read, so nobody knows where the queue is.
-        StoreError: there is no queue file yet.
+        StoreError: there is no queue file yet, or none that this user may see.
     """
     return config_to_look(config_file).queue
 
@@ -115,12 +119,17 @@ def config_to_look(config_file: Path) -> Config:
 
     Raises:
         ConfigError: it cannot be read.
-        StoreError: there is no queue file yet.
+        StoreError: there is no queue file yet, or none that this user may see.
     """
     config = load_to_look(config_file)
     path = Path(config.queue.path)
-    if not path.exists():
-        raise StoreError(f"{path} does not exist yet; start the agent first")
+    try:
+        if not path.exists():
+            raise StoreError(f"{path} does not exist yet; start the agent first")
+    except PermissionError:
+        raise StoreError(f"{path}: this user may not look there; use sudo") from None
+    if path.is_dir():
+        raise StoreError(f"{path} is a directory; move it away, or set another queue.path")
     become_owner(path)
     return config
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import edge_agent
-from edge_agent.cli.common import add_example
+from edge_agent.cli.common import UsageError, add_example
 from edge_agent.cli.demo_books import Books, close_books
 from edge_agent.cli.demo_view import make_view, snapshot
 from edge_agent.cloud_sync import CloudSyncQueue
@@ -45,11 +45,11 @@ def demo(args: argparse.Namespace) -> int:
     """Run the demonstration; 0 if the books close, else 1.
 
     Raises:
-        ConfigError: the times cannot be.
+        UsageError: the times cannot be.
         EdgeAgentError: the agent or the receiver did not start.
     """
     if not 0 <= args.outage < args.seconds:
-        raise ConfigError(
+        raise UsageError(
             f"--outage {args.outage:g} must be shorter than --seconds {args.seconds:g}"
         )
     with tempfile.TemporaryDirectory(prefix="pyvorin-demo-") as directory:

@@ -9,9 +9,11 @@ import argparse
 import io
 import os
 import sys
+from pathlib import Path
 
 import edge_agent
 from edge_agent.cli import check, config, demo, doctor, flush, queue, receive, run, sensors, status
+from edge_agent.cli.common import UsageError
 from edge_agent.errors import EdgeAgentError
 
 _GROUPS = (run, check, demo, status, doctor, sensors, queue, flush, receive, config)
@@ -26,20 +28,21 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         the exit code.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # An ASCII locale must not turn a help text into an error.
-            stream.reconfigure(errors="backslashreplace")
+    _see_to_streams()
     args = _parser().parse_args(arguments)
     try:
         code: int = args.run(args)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who read us has had enough (`| head`); Python would complain once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Who read us has had enough (`| head`).
+        _drop_output()
         return 1
     except EdgeAgentError as exc:
-        return _failed(str(exc))
+        return _failed(str(exc), 2 if isinstance(exc, UsageError) else 1)
+    except OSError as exc:
+        # A full disk under stdout, a file without permission: nothing that we could mend.
+        _drop_output()
+        return _failed(": ".join(filter(None, [exc.filename, exc.strerror or str(exc)])))
     except KeyboardInterrupt:
         return _failed("interrupted")
     except Exception as exc:  # noqa: BLE001  # the outermost frame: a person gets a sentence
@@ -47,9 +50,31 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _failed(sentence: str) -> int:
+def _see_to_streams() -> None:
+    """Have three that can be used, whatever the locale is and whoever closed them."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Python's word for one that was closed (`>&-`).
+            mode = "r" if name == "stdin" else "w"
+            null = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115  # for good
+            setattr(sys, name, null)
+        elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
+            # An ASCII locale must not turn a help text into an error.
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """What stdout does not take is forgotten: Python would complain once more at its exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _failed(sentence: str, code: int = 1) -> int:
     print(f"pyvorin-agent: {sentence}", file=sys.stderr)  # noqa: T201  # a command speaks
-    return 1
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,6 +14,8 @@ from edge_agent.cli.common import add_config_option, add_example, queue_to_look
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.errors import QueueError
 
+#: Source: https://sqlite.org/datatype3.html: a signed integer of at most 8 bytes.
+_LARGEST = (1 << 63) - 1
 #: A group of commands, as argparse has it.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # it has no other name
 
@@ -80,14 +82,14 @@ def confirmed(question: str, *, yes: bool) -> bool:
 
 
 def whole_number(written: str) -> int:
-    """A number from 1 on.
+    """A number from 1 on that SQLite can hold.
 
     Raises:
         argparse.ArgumentTypeError: it is none, in one sentence.
     """
-    if written.isascii() and written.isdecimal() and int(written) > 0:
+    if written.isascii() and written.isdecimal() and 0 < int(written) <= _LARGEST:
         return int(written)
-    raise argparse.ArgumentTypeError(f"{written!r} is no number from 1 on")
+    raise argparse.ArgumentTypeError(f"{written!r} is no number from 1 to {_LARGEST}")
 
 
 def counted(number: int, what: str) -> str:

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from edge_agent.cli.common import add_json_options, load_to_look
+from edge_agent.cli.common import UsageError, add_json_options, load_to_look
 from edge_agent.cli.environment import environment_of
 from edge_agent.cli.progress import progress
 from edge_agent.cli.queue_common import Commands, add_command, answer, counted
@@ -52,6 +52,7 @@ def send(args: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: there is no endpoint.
+        UsageError: there is a key for none.
         UploaderError: the endpoint or the key cannot be used.
         StoreError: there is no such file.
     """
@@ -85,7 +86,7 @@ def _config(args: argparse.Namespace) -> Config:
     """The upload settings: those of the configuration, or the defaults for another endpoint."""
     if args.endpoint is None:
         if args.api_key_file is not None:
-            raise ConfigError("--api-key-file belongs to --endpoint URL; name that, too")
+            raise UsageError("--api-key-file belongs to --endpoint URL; name that, too")
         return load_to_look(args.config)
     key_file = None if args.api_key_file is None else str(args.api_key_file)
     auth = "none" if key_file is None else "bearer"

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from edge_agent.cli.common import UsageError
 from edge_agent.errors import ConfigError
 from edge_agent.receiver import Receiver
 from edge_agent.receiver.script import load_script
@@ -62,12 +63,13 @@ def _context(args: argparse.Namespace) -> ssl.SSLContext | None:
     """What the TLS options ask for.
 
     Raises:
-        ConfigError: one of them asks for nothing without a certificate, or a file cannot be used.
+        UsageError: one of them asks for nothing without a certificate.
+        ConfigError: a file cannot be used.
     """
     if args.tls_cert is not None:
         return server_context(args.tls_cert, args.tls_key, args.client_ca, args.tls_max_version)
     if args.tls_key or args.client_ca:
-        raise ConfigError("--tls-key and --client-ca need --tls-cert; add it, or leave them out")
+        raise UsageError("--tls-key and --client-ca need --tls-cert; add it, or leave them out")
     return None
 
 

@@ -194,6 +194,9 @@ def text_of(facts: Mapping[str, Any]) -> str:
 
 
 def _rows(facts: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    if not facts["sensors"]:
+        yield ("the configuration has no sensors; `sensors scan` finds what is wired",)
+        return
     yield ("SENSOR", "VALUE", "UNIT", "AGE") if facts["running"] else ("SENSOR", "VALUE", "UNIT")
     for sensor in facts["sensors"]:
         for reading in sensor["readings"]:

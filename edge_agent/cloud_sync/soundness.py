@@ -59,7 +59,8 @@ def look_over(path: Path, progress: Callable[[int], None] = lambda _: None) -> S
             for table in salvage.ROWS
         ),
     )
-    problems = [problem for check in checks for problem in _found(path, check)]
+    # What keeps one check from the file keeps the others from it, too, and is told once.
+    problems = dict.fromkeys(problem for check in checks for problem in _found(path, check))
     return Soundness(
         problems=tuple(problems),
         rows=counts["sync_queue"],

@@ -106,6 +106,12 @@ def read(
     return document
 
 
+def unreadable(error: OSError) -> str:
+    """Why a file or directory gave nothing, and what to do where that is known."""
+    do = "; use sudo" if isinstance(error, PermissionError) else ""
+    return f"cannot be read: {error.strerror}{do}"
+
+
 def dump(data: dict[str, Any]) -> str:
     """YAML that `read` takes back as the same data."""
     # PyYAML's stubs do not know that the dumper may be a subclass with its own resolvers.
@@ -156,7 +162,7 @@ class _Reader:
             with self._document.file.open("rb") as file:
                 content = file.read(MOST_BYTES + 1)
         except OSError as error:
-            raise _Unusable(self._whole, f"cannot be read: {error.strerror}") from None
+            raise _Unusable(self._whole, unreadable(error)) from None
         if len(content) > MOST_BYTES:
             raise _Unusable(self._whole, f"is larger than {MOST_BYTES // 1024} KiB")
         try:

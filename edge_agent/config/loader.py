@@ -66,7 +66,7 @@ def _fragments(directory: Path) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise ConfigError(f"{directory}: cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{directory}: {document.unreadable(error)}") from None
     return [file for file in files if file.suffix == ".yaml" and file.name[0] != "."]
 
 

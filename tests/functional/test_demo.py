@@ -21,5 +21,5 @@ def test_demo_with_an_outage_ends_with_a_ledger_that_closes() -> None:
 def test_demo_with_an_outage_as_long_as_itself_is_refused() -> None:
     """There would be nothing to see."""
     ended = command("demo", "--seconds", "5", "--outage", "5")
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert ended.stderr == "pyvorin-agent: --outage 5 must be shorter than --seconds 5\n"

@@ -192,7 +192,7 @@ def test_receive_with_half_of_tls_says_what_is_missing(tmp_path: Path) -> None:
     """A server that was meant to be secure must not come up in the clear."""
     with command("--db", tmp_path / "r.db", "--client-ca", tmp_path / "ca.pem") as process:
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (1, "")
+    assert (process.returncode, out) == (2, "")
     assert "need --tls-cert" in err
 
 
