@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import grp
 import json
 import os
 import pwd
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +145,23 @@ def become_owner(path: Path) -> None:
         return
     owner = path.stat()
     if owner.st_uid != 0:
-        os.setgroups([])
+        become(owner.st_uid, owner.st_gid)
+
+
+def become(uid: int, gid: int, others: Sequence[str] = ()) -> None:
+    """From root to another user, with that user's groups.
+
+    Args:
+        uid: the user's number; need not have a name.
+        gid: of the group that goes first.
+        others: more groups, by name; those that there are not do not count.
+    """
+    groups = [gid]
+    with contextlib.suppress(KeyError):
+        groups = os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+    for name in others:
         with contextlib.suppress(KeyError):
-            os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
+            groups.append(grp.getgrnam(name).gr_gid)
+    os.setgroups(groups)
+    os.setgid(gid)
+    os.setuid(uid)

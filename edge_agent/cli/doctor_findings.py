@@ -16,7 +16,7 @@ from edge_agent.config.model import Config
 OK, WARN, FAIL = "ok", "warn", "fail"
 LEVELS = (OK, WARN, FAIL)
 #: A command that only asks has no reason to take longer.
-_PATIENCE_S = 10.0
+_PATIENCE_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Finding:
     level: str
     #: what is so, with the value and the limit
     says: str
-    #: the command, or the thing to do; empty where all is well
+    #: a command to paste, or a sentence with commands in backquotes; empty where all is well
     mend: str = ""
 
 
@@ -37,11 +37,22 @@ def ask(command: Sequence[str]) -> str:
     """What a command of this machine says; empty where it is not there, or fails."""
     try:
         done = subprocess.run(  # noqa: S603  # the words are ours
-            command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=_PATIENCE_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def within_a_sentence(mend: str) -> str:
+    """A remedy as a part of another one's sentence."""
+    return mend if "`" in mend else f"`{mend}`"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +73,14 @@ class Machine:
             return (self.root / path).read_text("utf-8", "replace").strip("\0\n ")
         except OSError:
             return ""
+
+    def there(self, path: Path) -> bool:
+        """Whether there is such a file or folder, as far as we may see."""
+        try:
+            path.stat()
+        except OSError:
+            return False
+        return True
 
     def properties(self, *names: str, unit: str = "") -> Mapping[str, str]:
         """What systemd says of a unit, or of itself; empty where there is no systemd."""
@@ -86,6 +105,8 @@ class Case:
     status: Mapping[str, Any] | None
     #: whether systemd hands the API key over, which then stands in the configuration
     handed_key: bool = False
+    #: what systemd says of the service; empty where it says nothing, and for a trial
+    unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def running(self) -> Mapping[str, Any] | None:
@@ -93,10 +114,39 @@ class Case:
         return self.status["agent"] or None if self.status else None
 
     @property
+    def health(self) -> Mapping[str, Any]:
+        """Its figures; empty where none runs. An agent of another version may lack some."""
+        found: Mapping[str, Any] = (self.running or {}).get("health", {})
+        return found
+
+    @property
+    def clock(self) -> Clock:
+        """The machine's."""
+        return self.machine.clock
+
+    @property
     def queue_path(self) -> Path:
         """The queue's file."""
         return Path(self.config.queue.path)
 
+    @property
+    def config_name(self) -> str:
+        """The configuration's main file, as a word of a command."""
+        return shlex.quote(str(self.config_file))
+
     def owned(self, path: Path) -> str:
-        """The words for ``user:group path`` of a command that gives it to the agent."""
-        return f"{self.user}:{self.user} {shlex.quote(str(path))}"
+        """The words for chown(1): the agent's user, with that user's own group, and the path."""
+        return f"{self.user}: {shlex.quote(str(path))}"
+
+    def command(self, words: str) -> str:
+        """A command of ours, for who runs this agent."""
+        if self.installed:
+            return f"sudo pyvorin-agent {words}"
+        return f"pyvorin-agent {words} --config {self.config_name}"
+
+    @property
+    def restart(self) -> str:
+        """What lets the agent begin anew."""
+        if self.installed:
+            return "sudo systemctl restart pyvorin-agent"
+        return "end `pyvorin-agent run`, and start it again"

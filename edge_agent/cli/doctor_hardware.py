@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import grp
 import os
+import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding, Machine
+from edge_agent.cli.sensors_once import Outcome
 from edge_agent.cli.sensors_read import last_read, read_now
 from edge_agent.cli.status_text import FAULTS
 from edge_agent.config.channels import Sensor
 from edge_agent.config.sensors import i2c_chip
-from edge_agent.errors import StoreError
 
 #: Of /sys/devices/platform/soc/soc:firmware/get_throttled: bits for now, and since the boot.
 #:
 #: Source: https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
 _UNDER_VOLTAGE, _WAS_UNDER_VOLTAGE, _TOO_HOT, _WAS_TOO_HOT = 1 << 0, 1 << 16, 1 << 3, 1 << 19
 _THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+#: What raspi-config writes, for a Pi that does not have it.
+_SWITCHES = {"i2c": "dtparam=i2c_arm=on", "spi": "dtparam=spi=on", "onewire": "dtoverlay=w1-gpio"}
 _SUPPLY = "use the supply that the board's maker names, with a short, thick cable"
 
 
@@ -60,9 +63,10 @@ def _opened(case: Case, node: str) -> Finding:
     """Whether a device is there, and the agent may use it."""
     machine, path = case.machine, case.machine.root / node
     topic = next(word for word in ("i2c", "spi", "gpio", "device") if word in f"{node} device")
-    if not path.exists():
-        return Finding(topic, FAIL, f"there is no /{node}", _switch_on(topic, node, machine))
-    owner = path.stat()
+    try:
+        owner = path.stat()
+    except OSError:
+        return Finding(topic, FAIL, f"there is no /{node}", _switch_on(case, topic, node))
     try:
         group = grp.getgrgid(owner.st_gid).gr_name
     except KeyError:
@@ -72,12 +76,13 @@ def _opened(case: Case, node: str) -> Finding:
             mend = "sudo udevadm control --reload && sudo udevadm trigger"
             says = f"/{node} is root's alone; a rule of udev gives it to group {topic}"
         else:
-            mend = f"sudo usermod -aG {group} {case.user} && sudo systemctl restart pyvorin-agent"
+            join = f"sudo usermod -aG {group} {case.user}"
+            mend = f"{join} && {case.restart}" if case.installed else f"`{join}`, then log in anew"
             says = f"{case.user} may not use /{node}, which is for group {group}"
         return Finding(topic, FAIL, says, mend)
     if case.running and not _has_group(case, owner.st_gid, owner.st_uid, owner.st_mode):
         says = f"the agent was started before {case.user} joined group {group}: no /{node} for it"
-        return Finding(topic, FAIL, says, "sudo systemctl restart pyvorin-agent")
+        return Finding(topic, FAIL, says, case.restart)
     return Finding(topic, OK, f"/{node} is there, and open to {case.user}")
 
 
@@ -96,57 +101,93 @@ def _has_group(case: Case, gid: int, uid: int, mode: int) -> bool:
     return str(gid) in groups or str(uid) in users or "0" in users
 
 
-def _switch_on(topic: str, node: str, machine: Machine) -> str:
+def _switch_on(case: Case, topic: str, node: str) -> str:
     """What brings a device file into being."""
-    is_pi = "Raspberry Pi" in machine.text("proc/device-tree/model")
-    bus = node.rpartition("/")[2]
-    if topic == "i2c" and machine.text(f"sys/bus/i2c/devices/{bus}/name"):
-        return "echo i2c-dev | sudo tee /etc/modules-load.d/i2c-dev.conf && sudo modprobe i2c-dev"
-    if topic in ("i2c", "spi"):
-        switch = f"sudo raspi-config nonint do_{topic} 0 && sudo reboot"
-        lies = f"ls /dev/{topic}* shows which there are"
-        return switch if is_pi else f"{lies}; on a Raspberry Pi: {switch}"
-    return "ls /dev shows what there is; check the sensor's options" + (
-        "" if is_pi else "; this is no Raspberry Pi"
-    )
+    machine, device = case.machine, node.rpartition("/")[2]
+    if topic == "i2c" and machine.text(f"sys/bus/i2c/devices/{device}/name"):
+        load = "echo i2c-dev | sudo tee /etc/modules-load.d/i2c-dev.conf && sudo modprobe i2c-dev"
+        # systemd gives a service the devices that were known when it was started.
+        return f"{load} && {case.restart}" if case.installed else load
+    others = sorted(path.name for path in (machine.root / "dev").glob(f"{topic}*"))
+    if others:
+        there = ", ".join(others)
+        return f"name one that is there ({there}): `sudoedit {case.config_name}`"
+    if topic in _SWITCHES:
+        return switch_on(machine, topic)
+    return f"`ls /dev` shows what there is; then correct the sensor: `sudoedit {case.config_name}`"
+
+
+def switch_on(machine: Machine, bus: str) -> str:
+    """What switches a bus of a Raspberry Pi on: ``i2c``, ``spi`` or ``onewire``.
+
+    Source:
+        raspi-config's ``nonint``, where 0 means yes; the overlays' README of the Pi's firmware.
+    """
+    if machine.there(machine.root / "usr/bin/raspi-config"):
+        return f"sudo raspi-config nonint do_{bus} 0 && sudo reboot"
+    line = _SWITCHES[bus]
+    return f"on a Raspberry Pi, add the line {line} to /boot/firmware/config.txt and reboot"
 
 
 def _answers(case: Case, closed: set[str]) -> Iterator[Finding]:
     """What each sensor says; a running agent's own word, as nothing is read behind its back."""
-    sensors = [sensor for sensor in case.config.sensors if sensor.name not in closed]
+    sensors = {one.name: one for one in case.config.sensors if one.name not in closed}
     if not case.config.sensors:
-        mend = f"pyvorin-agent sensors scan shows what is wired; write it to {case.config_file}"
+        scan = case.command("sensors scan")
+        mend = f"`{scan}` shows what is wired; then `sudoedit {case.config_name}`"
         yield Finding("sensors", WARN, "none is configured: there is nothing to read", mend)
     if not sensors:
         return
-    try:
-        outcomes = (
-            last_read(sensors, case.running["sensors"])
-            if case.running
-            else read_now(sensors, case.queue_path, case.machine.clock)
-        )
-    except StoreError as error:
-        yield Finding("sensors", WARN, f"not read: {error}", "pyvorin-agent queue verify")
+    told = case.running.get("sensors", {}) if case.running else None
+    if told is not None:
+        for name in sensors.keys() - told.keys():
+            says = f"{name}: the running agent does not know it yet"
+            yield Finding("sensor", WARN, says, _reload(case))
+        outcomes = last_read([sensors[name] for name in sensors if name in told], told)
+    elif case.status is None and case.machine.there(case.queue_path):
+        mend = "see to the queue first, which knows how far each meter had counted"
+        yield Finding("sensors", WARN, "not read, as the queue cannot be", mend)
         return
-    types = {sensor.name: sensor for sensor in sensors}
-    well = 0
+    else:
+        outcomes = read_now(list(sensors.values()), case.queue_path, case.machine.clock)
     for outcome in outcomes:
         for name, why in outcome.faults.items():
-            words = f"{why} ({FAULTS[why]})" if why in FAULTS else why
-            yield Finding("sensor", FAIL, f"{name}: {words}", _look(types[outcome.name]))
-        well += not outcome.faults
-    if well:
-        yield Finding("sensors", OK, f"{well} of {len(case.config.sensors)} answer")
+            words = f"{FAULTS[why]} ({why})" if why in FAULTS else why
+            mend = _look(case, sensors[outcome.name], why)
+            yield Finding("sensor", FAIL, f"{name}: {words}", mend)
+    yield from _well(outcomes)
 
 
-def _look(sensor: Sensor) -> str:
-    """The command that shows more of a sensor that has a fault."""
+def _well(outcomes: Sequence[Outcome]) -> Iterator[Finding]:
+    """How many answer; an agent that was just started, or reports now and then, owes some."""
+    well = [one for one in outcomes if not one.faults]
+    owed = [one.name for one in well if not one.readings]
+    if len(well) > len(owed):
+        yield Finding("sensors", OK, f"{len(well) - len(owed)} of {len(outcomes)} answer")
+    if owed:
+        yield Finding("sensors", OK, f"nothing reported yet: {', '.join(owed)}")
+
+
+def _reload(case: Case) -> str:
+    return "sudo systemctl reload pyvorin-agent" if case.installed else case.restart
+
+
+def _look(case: Case, sensor: Sensor, why: str) -> str:
+    """What helps against a fault, or shows more of it."""
+    masters = (case.machine.root / "sys/bus/w1/devices").glob("w1_bus_master*")
+    if sensor.type == "w1" and not any(masters):
+        return switch_on(case.machine, "onewire")
+    if why == "driver" and case.installed:
+        return (
+            f"`sudo journalctl -u pyvorin-agent | grep {shlex.quote(sensor.name)}` names the cause"
+        )
     if chip := i2c_chip(sensor.options):
         bus = chip[0].removeprefix("/dev/i2c-")
-        return f"sudo pyvorin-agent sensors scan --bus {bus} shows which addresses answer"
+        scan = case.command(f"sensors scan --bus {shlex.quote(bus)}")
+        return f"`{scan}` shows which addresses answer"
     if sensor.type in ("w1", "iio", "hwmon"):
-        return "pyvorin-agent sensors scan shows what the kernel has found"
-    return f"pyvorin-agent sensors types {sensor.type} tells its wiring"
+        return f"`{case.command('sensors scan')}` shows what the kernel has found"
+    return f"`pyvorin-agent sensors types {shlex.quote(sensor.type)}` tells its wiring and options"
 
 
 def _power(machine: Machine) -> Iterator[Finding]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
-import socket
-import stat
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding
-from edge_agent.cli.doctor_service import named_files
+from edge_agent.cli.doctor_clock import is_right, set_clock
+from edge_agent.cli.doctor_files import files
+from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding, within_a_sentence
 from edge_agent.cli.status_certificate import shown_to
 from edge_agent.cli.status_text import in_words, local, span
 from edge_agent.cloud_sync.batch import Batch
@@ -21,60 +18,40 @@ from edge_agent.cloud_sync.uploader import HTTPCloudUploader
 from edge_agent.cloud_sync.verdict import Action, Verdict
 from edge_agent.daemon.assembly import make_uploader
 from edge_agent.daemon.identity import device_id
-from edge_agent.daemon.link import STATE_OF, remedy_of
+from edge_agent.daemon.link import HELD, STATE_OF, SUSPENDED, remedy_of
 from edge_agent.errors import UploaderError
 
 #: A certificate that ends sooner wants somebody's attention.
 _SOON_S = 14 * 86_400
+#: The longest that is waited for an answer, and for a connection.
+_REQUEST_S, _CONNECT_S = 30.0, 15.0
+#: What can be seen in the certificate itself.
+_OF_THE_CERTIFICATE = ("tls_expired", "tls_not_yet_valid", "tls_untrusted", "tls_wrong_host")
+#: For somebody who is looking: the agent itself only waits.
+_FIRST_AID = {
+    "refused": "see that the server's program runs, and the port in upload.endpoint",
+    "no_route": "see that this machine has a network: `ip route` must name a default",
+    "timeout": "see that the server runs, and that no firewall stands in the way",
+    "reset": "see the server's own log; a firewall or a proxy on the way may cut connections, too",
+    "proxy": "see upload.proxy, and that proxy's own log",
+}
 _TRY = "readings are kept until it answers; run doctor again then"
 
 
 def server(case: Case) -> Iterator[Finding]:
-    """Key, name, TLS and the endpoint's own answer; then the clock, which TLS can vouch for."""
+    """Key, name, TLS, the endpoint's own answer, and what the agent met there."""
     upload = case.config.upload
+    found = list(files(case))
+    yield from found
     if upload.endpoint is None:
         yield Finding("endpoint", OK, "none is set: readings are kept, and nothing is sent")
-        yield clock(case)
         return
-    files = list(_files(case))
-    yield from files
-    found = _name(case, upload.endpoint)
-    yield found
-    failed = {finding.topic for finding in files if finding.level == FAIL}
-    if found.level == OK and failed <= {"key"}:
+    named = _name(case, upload.endpoint)
+    yield named
+    failed = {finding.topic for finding in found if finding.level == FAIL} - {"privacy"}
+    if named.level == OK and failed <= {"key"}:
         yield from _asked(case, upload.endpoint, keyed=not failed)
-    yield clock(case)
-
-
-def _files(case: Case) -> Iterator[Finding]:
-    """The key and the certificates, as the agent may read them."""
-    upload = case.config.upload
-    if case.handed_key:
-        yield Finding("key", OK, "systemd hands it over as a credential")
-    elif upload.auth != "none" and not (upload.api_key or upload.api_key_file):
-        mend = f"set upload.api_key_file in {case.config_file}, or upload.auth: none"
-        yield Finding("key", WARN, "there is none, so requests bear no Authorization", mend)
-    for key, path in named_files(upload):
-        yield _readable(case, "key" if "key" in key else "certificate", key, path)
-
-
-def _readable(case: Case, topic: str, key: str, path: Path) -> Finding:
-    name, user = shlex.quote(str(path)), case.user
-    try:
-        text, mode = path.read_bytes(), path.stat().st_mode
-    except PermissionError:
-        mend = f"sudo chown root:{user} {name} && sudo chmod 0640 {name}"
-        return Finding(topic, FAIL, f"upload.{key}: {user} cannot read {path}", mend)
-    except OSError as exc:
-        mend = f"with what belongs there in FILE: sudo install -m 0640 -g {user} FILE {name}"
-        return Finding(topic, FAIL, f"upload.{key}: {path}: {exc.strerror}", mend)
-    if not text.strip():
-        mend = f"write it there: sudoedit {name}"
-        return Finding(topic, FAIL, f"upload.{key}: {path} is empty", mend)
-    if topic == "key" and mode & stat.S_IROTH:
-        mend = f"sudo chown root:{user} {name} && sudo chmod 0640 {name}"
-        return Finding(topic, WARN, f"upload.{key}: {path} can be read by everybody", mend)
-    return Finding(topic, OK, f"upload.{key}: {path} can be read by {user}")
+    yield from _met(case)
 
 
 def _name(case: Case, endpoint: str) -> Finding:
@@ -84,13 +61,12 @@ def _name(case: Case, endpoint: str) -> Finding:
     host, port = parts.hostname or "", parts.port or 443
     whose = "the proxy's name" if upload.proxy else "the name"
     try:
-        found = Lookup().addresses(host, port, upload.connect_timeout_s)
-    except (socket.gaierror, UnicodeError) as exc:
+        found = Lookup().addresses(host, port, min(upload.connect_timeout_s, _CONNECT_S))
+    except (OSError, UnicodeError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else "it is no host's name"
-        mend = (
-            f"getent hosts {host} asks again; resolvectl, or /etc/resolv.conf, tells who is asked"
-        )
-        return Finding("dns", FAIL, f"{whose} {host} cannot be looked up: {why}", mend)
+        says = f"{whose} {host} cannot be looked up: {why}"
+        mend = f"is there a network (`ip -brief address`), and does `getent hosts {host}` answer?"
+        return Finding("dns", FAIL, says, mend)
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if addresses == [host]:
         return Finding("dns", OK, f"{host} is an address; no name to look up")
@@ -99,20 +75,23 @@ def _name(case: Case, endpoint: str) -> Finding:
 
 def _asked(case: Case, endpoint: str, *, keyed: bool) -> Iterator[Finding]:
     """An empty batch is sent; what comes of it tells of TLS, too, and without the key only that."""
-    config = case.config
+    upload = dataclasses.replace(
+        case.config.upload,
+        timeout_s=min(case.config.upload.timeout_s, _REQUEST_S),
+        connect_timeout_s=min(case.config.upload.connect_timeout_s, _CONNECT_S),
+    )
     if not keyed:
-        upload = dataclasses.replace(config.upload, auth="none", api_key_file=None)
-        config = dataclasses.replace(config, upload=upload)
+        upload = dataclasses.replace(upload, auth="none", api_key_file=None)
     try:
-        uploader = make_uploader(config, case.machine.clock, {})
+        uploader = make_uploader(dataclasses.replace(case.config, upload=upload), case.clock, {})
     except UploaderError as exc:
-        yield Finding("endpoint", FAIL, str(exc), f"sudoedit {case.config_file}")
+        yield Finding("endpoint", FAIL, str(exc), f"sudoedit {case.config_name}")
         return
     if not isinstance(uploader, HTTPCloudUploader):
         return
-    began = case.machine.clock.monotonic()
+    began = case.clock.monotonic()
     verdict = uploader.send(Batch("", device_id(case.config.device.id), ()))
-    took_s = case.machine.clock.monotonic() - began
+    took_s = case.clock.monotonic() - began
     uploader.close()
     word = verdict.reason.partition(":")[0]
     if urlsplit(endpoint).scheme == "https" and verdict.action is not Action.LINK_DOWN:
@@ -120,21 +99,22 @@ def _asked(case: Case, endpoint: str, *, keyed: bool) -> Iterator[Finding]:
     if word.startswith("tls"):
         yield _invalid(case, endpoint, verdict)
     elif keyed:
-        yield _answer(verdict, took_s)
+        yield _answer(case, verdict, took_s)
 
 
 def _certificate(case: Case, endpoint: str) -> Certificate | None:
     upload = case.config.upload
-    return shown_to(endpoint, upload.proxy, upload.connect_timeout_s)
+    return shown_to(endpoint, upload.proxy, min(upload.connect_timeout_s, _CONNECT_S))
 
 
 def _valid(case: Case, endpoint: str) -> Finding:
     shown = _certificate(case, endpoint)
     if shown is None:
         return Finding("tls", OK, "the server's certificate is good")
-    left_s = shown.ends - case.machine.clock.wall()
+    left_s = shown.ends - case.clock.wall()
     says = f"the server's certificate, by {shown.issuer}, is good for {span(left_s)}"
-    if left_s < _SOON_S:
+    # One that is made for a few days is renewed in the last of them.
+    if left_s < min(_SOON_S, (shown.ends - shown.begins) / 4):
         return Finding("tls", WARN, says, "see that the server renews it in time")
     return Finding("tls", OK, says)
 
@@ -142,23 +122,26 @@ def _valid(case: Case, endpoint: str) -> Finding:
 def _invalid(case: Case, endpoint: str, verdict: Verdict) -> Finding:
     """Why TLS failed, and what a person compares: the certificate's dates and hosts, this clock."""
     mend = remedy_of(STATE_OF[verdict.action], verdict.reason) or _TRY
-    shown, machine = _certificate(case, endpoint), case.machine
+    word = verdict.reason.partition(":")[0]
+    shown = _certificate(case, endpoint) if word in _OF_THE_CERTIFICATE else None
     if shown is None:
         return Finding("tls", FAIL, verdict.reason, mend)
-    right = machine.clock.synchronized()
+    right = is_right(case)
     state = "which was set right since the boot" if right else "which nobody has set since the boot"
+    hosts = ", ".join(shown.hosts) or "no host that is named"
     says = (
-        f"{verdict.reason}; the certificate, by {shown.issuer}, is for {', '.join(shown.hosts)} "
+        f"{verdict.reason}; the server's certificate, by {shown.issuer}, is for {hosts} "
         f"from {local(shown.begins)} to {local(shown.ends)}, and by this clock, {state}, it is "
-        f"{local(machine.clock.wall())}"
+        f"{local(case.clock.wall())}"
     )
-    if not right and verdict.reason.startswith(("tls_expired", "tls_not_yet_valid")):
-        mend = f"set the clock first: {_set_clock(case)}; then {mend}"
+    if not right and word in ("tls_expired", "tls_not_yet_valid"):
+        mend = f"set the clock first: {within_a_sentence(set_clock(case))}; then {mend}"
     return Finding("tls", FAIL, says, mend)
 
 
-def _answer(verdict: Verdict, took_s: float) -> Finding:
+def _answer(case: Case, verdict: Verdict, took_s: float) -> Finding:
     """What the endpoint made of an empty batch."""
+    word = verdict.reason.partition(":")[0]
     if verdict.action is Action.DELIVERED:
         return Finding("endpoint", OK, f"it took an empty batch in {took_s:.1f} s")
     says = f"an empty batch drew: {in_words(verdict.reason)}"
@@ -166,27 +149,22 @@ def _answer(verdict: Verdict, took_s: float) -> Finding:
     if state is None:
         mend = "the server must answer an empty batch with 2xx; readings may pass all the same"
         return Finding("endpoint", WARN, says, mend)
+    if word == "timeout" and case.config.upload.timeout_s > took_s > _REQUEST_S - 1:
+        mend = "upload.timeout gives it more than doctor does; `pyvorin-agent status` tells how it fares"
+        return Finding("endpoint", WARN, f"{says}, in {took_s:.0f} s", mend)
     busy = verdict.action in (Action.HELD, Action.BROKEN, Action.IN_PROGRESS)
-    return Finding(
-        "endpoint", WARN if busy else FAIL, says, remedy_of(state, verdict.reason) or _TRY
-    )
+    mend = _FIRST_AID.get(word) or remedy_of(state, verdict.reason) or _TRY
+    return Finding("endpoint", WARN if busy else FAIL, says, mend)
 
 
-def clock(case: Case) -> Finding:
-    """Whether this machine's time is right."""
-    machine = case.machine
-    known = case.running is not None and case.running["health"]["clock"] == "synced"
-    if known or machine.clock.synchronized():
-        return Finding("clock", OK, f"right: {local(machine.clock.wall())}")
-    says = (
-        f"it says {local(machine.clock.wall())}, and nobody has set it since the boot: readings "
-        "bear clock: unsynced until somebody does"
-    )
-    return Finding("clock", WARN, says, _set_clock(case))
-
-
-def _set_clock(case: Case) -> str:
-    """The command that brings the time, by what this machine has."""
-    if case.machine.ask(["timedatectl", "show", "--property", "NTP", "--value"]) == "yes":
-        return "timedatectl timesync-status tells which server is asked; is there a network?"
-    return "sudo apt install systemd-timesyncd && sudo timedatectl set-ntp true"
+def _met(case: Case) -> Iterator[Finding]:
+    """What keeps the running agent from sending, which one request need not show."""
+    link, health = case.health.get("link"), case.health
+    if link in (SUSPENDED, HELD) and (reason := health.get("link_reason")):
+        wait_s = health.get("next_try_s") or 0
+        says = f"the agent sends nothing just now: {in_words(reason)}; it tries in {span(wait_s)}"
+        mend = f"once the cause is mended, `{case.command('flush')}` has it try at once"
+        yield Finding("upload", WARN, says, mend)
+    if period := (case.running or {}).get("request", {}).get("quota_reached"):
+        says = f"upload.quota of {period} is used up: telemetry and logs wait for the next period"
+        yield Finding("upload", WARN, says, f"raise upload.quota: `sudoedit {case.config_name}`")

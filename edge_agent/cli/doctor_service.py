@@ -1,121 +1,173 @@
-"""Is the agent a service that starts, stays up and may reach its files?"""
+"""Is the agent a service that starts, stays up and may write its queue?"""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from edge_agent.cli.doctor_files import hidden
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding
-from edge_agent.config.model import Upload
+from edge_agent.cli.status_text import span
 
 UNIT = "pyvorin-agent.service"
-#: More restarts than a person makes.
-_MANY_RESTARTS = 3
-#: What the unit's ``ProtectHome=`` and ``PrivateTmp=`` hide (systemd.exec(5)).
-_HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108  # named, not used
-_JOURNAL = "journalctl -u pyvorin-agent -p warning"
-_PROPERTIES = (
-    *("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "NRestarts"),
-    *("WatchdogUSec", "ReadWritePaths", "StateDirectory"),
+PROPERTIES = (
+    *("LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "NRestarts"),
+    *("ExecMainStatus", "Result", "WatchdogUSec", "User", "SupplementaryGroups"),
+    *("StateDirectory", "ReadWritePaths", "ProtectSystem", "ProtectHome", "PrivateTmp"),
 )
+_DROP_INS = "/etc/systemd/system/pyvorin-agent.service.d"
+_AGAIN = "sudo systemctl daemon-reload && sudo systemctl restart pyvorin-agent"
+#: An agent that was ended so often since somebody last started it has a cause for it.
+_MANY_RESTARTS = 3
+#: An agent speaks of itself every five seconds; one that has not for so long is stuck.
+_SILENT_S = 60.0
+_JOURNAL = "sudo journalctl -u pyvorin-agent"
+#: Not started at boot. Source: systemctl(1), is-enabled.
+_NOT_AT_BOOT = ("disabled", "enabled-runtime", "linked", "linked-runtime")
+#: Why a start comes to nothing, by the exit status: ours, then systemd's own.
+#:
+#: Source: systemd.exec(5), Process Exit Codes.
+_EXITS = {
+    "78": ("its configuration cannot be used, nor the last good one", "sudo pyvorin-agent check"),
+    "203": ("/usr/bin/pyvorin-agent is missing, or cannot be run", ""),
+    "216": ("a group that it is to have is missing", "sudo systemd-sysusers"),
+    "217": ("its user is missing", "sudo systemd-sysusers"),
+    "226": ("a folder that its unit names is missing", "systemctl cat pyvorin-agent"),
+    "243": ("a credential that its unit names is missing", "systemctl cat pyvorin-agent"),
+}
 
 
 def service(case: Case) -> Iterator[Finding]:
-    """The unit, its sandbox and both watchdogs; nothing of a trial, which has none of them."""
-    if not case.installed:
-        return
-    unit = case.machine.properties(*_PROPERTIES, unit=UNIT)
-    if unit.get("LoadState", "not-found") == "not-found":
-        mend = "sudo apt install --reinstall pyvorin-agent"
+    """The unit, its sandbox and both watchdogs; a trial has none of them."""
+    if case.installed:
+        yield from _unit(case)
+    yield from _speaks(case)
+
+
+def _unit(case: Case) -> Iterator[Finding]:
+    unit = case.unit
+    loaded = unit.get("LoadState")
+    if not unit:
+        mend = "see that `systemctl status pyvorin-agent` answers"
+        yield Finding("service", WARN, "systemctl tells nothing of the service", mend)
+    elif loaded == "not-found":
+        mend = "install its package again: `sudo apt install --reinstall ./pyvorin-agent_*_all.deb`"
         yield Finding("service", FAIL, "systemd knows no pyvorin-agent.service", mend)
-        return
-    yield from _starts(unit)
-    yield from _sandbox(case, unit)
-    yield from _last_run(case)
-    yield from _watchdogs(case, unit)
+    elif loaded not in ("loaded", "masked"):
+        says = f"systemd cannot use its unit: {loaded}"
+        yield Finding("service", FAIL, says, "systemd-analyze verify pyvorin-agent.service")
+    else:
+        yield from _starts(unit)
+        yield from _sandbox(case)
+        yield from _last_run(case)
+        yield from _watchdogs(case)
 
 
 def _starts(unit: Mapping[str, str]) -> Iterator[Finding]:
-    state, at_boot = unit["ActiveState"], unit["UnitFileState"]
+    at_boot = unit.get("UnitFileState", "")
     if at_boot.startswith("masked"):
         mend = "sudo systemctl unmask pyvorin-agent && sudo systemctl enable --now pyvorin-agent"
         yield Finding("service", FAIL, "it is masked, so nothing can start it", mend)
         return
-    if at_boot == "disabled":
+    if at_boot in _NOT_AT_BOOT:
         mend = "sudo systemctl enable pyvorin-agent"
         yield Finding("service", FAIL, "it is disabled: it does not start at boot", mend)
+    found = _runs(unit)
+    if found.level != OK or at_boot not in _NOT_AT_BOOT:
+        yield found
+    if unit.get("NeedDaemonReload") == "yes":
+        yield Finding("service", WARN, "its unit was changed, and systemd has the old one", _AGAIN)
+
+
+def _runs(unit: Mapping[str, str]) -> Finding:
+    state, sub = unit.get("ActiveState", "unknown"), unit.get("SubState", "")
+    text = unit.get("NRestarts", "")
+    restarts = int(text) if text.isdecimal() else 0
+    if state in ("active", "reloading") and restarts >= _MANY_RESTARTS:
+        says = f"it is running, and had to be restarted {restarts} times since it was last started"
+        return Finding("service", WARN, says, f"`{_JOURNAL} -p warning` says why")
     if state in ("active", "reloading"):
-        restarts = int(unit["NRestarts"] or 0)
-        if restarts >= _MANY_RESTARTS:
-            says = f"it is running, and was restarted {restarts} times since it was last started"
-            yield Finding("service", WARN, says, f"{_JOURNAL} says why")
-        elif at_boot != "disabled":
-            yield Finding("service", OK, "it is running, and starts at boot")
-    else:
-        mend = f"sudo systemctl start pyvorin-agent; if it does not stay up, {_JOURNAL} says why"
-        yield Finding("service", FAIL, f"it is not running: {state}", mend)
-    if unit["NeedDaemonReload"] == "yes":
-        mend = "sudo systemctl daemon-reload && sudo systemctl restart pyvorin-agent"
-        yield Finding("service", WARN, "its unit was changed, and systemd has the old one", mend)
+        return Finding("service", OK, "it is running, and starts at boot")
+    if state == "activating" and sub != "auto-restart":
+        return Finding("service", OK, "it is starting")
+    if state == "inactive" and unit.get("Result", "success") == "success":
+        says = "it is not running: it was stopped, or not started yet"
+        return Finding("service", FAIL, says, "sudo systemctl start pyvorin-agent")
+    status = unit.get("ExecMainStatus", "")
+    why, look = _EXITS.get(status, (f"it ended with status {status or 'unknown'}", ""))
+    mend = (
+        f"`{look or f'{_JOURNAL} -n 30'}` tells more; then `sudo systemctl restart pyvorin-agent`"
+    )
+    return Finding("service", FAIL, f"it is not running: {why}", mend)
 
 
-def _sandbox(case: Case, unit: Mapping[str, str]) -> Iterator[Finding]:
-    """What the service may write to and see is less than what its user may."""
-    folder = case.queue_path.parent
-    states = [Path("/var/lib", name) for name in unit["StateDirectory"].split()]
-    written = [Path(path.lstrip("-+")) for path in unit["ReadWritePaths"].split()]
-    if not any(folder.is_relative_to(path) for path in (*states, *written)):
-        line = shlex.quote(f"[Service]\\nReadWritePaths={folder}\\n")
-        where = "/etc/systemd/system/pyvorin-agent.service.d"
-        mend = (
-            f"sudo mkdir -p {where} && printf {line} | sudo tee {where}/queue.conf && "
-            "sudo systemctl daemon-reload && sudo systemctl restart pyvorin-agent"
-        )
-        says = f"the service may not write to {folder}, where queue.path is: its sandbox"
+def _sandbox(case: Case) -> Iterator[Finding]:
+    """What the service may write to is less than what its user may."""
+    folder, unit = case.queue_path.parent, case.unit
+    if hidden(case, folder):
+        says = f"the service does not see {folder}, where queue.path is: its sandbox hides it"
+        mend = f"set queue.path to a folder elsewhere: `sudoedit {case.config_name}`"
         yield Finding("sandbox", FAIL, says, mend)
-    for key, path in named_files(case.config.upload):
-        if any(path.is_relative_to(hidden) for hidden in _HIDDEN):
-            target = Path("/etc/pyvorin") / path.name
-            copy = f"sudo install -m 0640 -g pyvorin {shlex.quote(str(path))} {target}"
-            says = f"upload.{key}: the service does not see {path}: its sandbox hides that folder"
-            yield Finding("sandbox", FAIL, says, f"{copy}; then write {target} for upload.{key}")
-
-
-def named_files(upload: Upload) -> Iterator[tuple[str, Path]]:
-    """The files that the configuration names for the way to the server, by their keys."""
-    tls = upload.tls
-    for key, name in (
-        ("api_key_file", upload.api_key_file),
-        ("tls.ca_file", tls.ca_file),
-        ("tls.client_cert_file", tls.client_cert_file),
-        ("tls.client_key_file", tls.client_key_file),
+        return
+    states = [Path("/var/lib", name) for name in unit.get("StateDirectory", "").split()]
+    written = [Path(path.lstrip("-+")) for path in unit.get("ReadWritePaths", "").split()]
+    open_ = [path for one in (*states, *written) for path in (one, one.resolve())]
+    if unit.get("ProtectSystem") != "strict" or any(
+        place.is_relative_to(path) for place in (folder, folder.resolve()) for path in open_
     ):
-        if name:
-            yield key, Path(name)
+        return
+    make = f"sudo install -d -m 0750 -o {case.user} -g {case.user} {shlex.quote(str(folder))} && "
+    line = f"[Service]\\nReadWritePaths={folder}\\n"
+    says = f"the service may not write to {folder}, where queue.path is: its sandbox"
+    # systemd starts nothing that is to write to a folder which is not there.
+    mend = ("" if case.machine.there(folder) else make) + _drop_in("queue", line)
+    yield Finding("sandbox", FAIL, says, mend)
+
+
+def _drop_in(name: str, text: str) -> str:
+    """The command that adds something to the unit; the last file by name goes before others."""
+    write = f"printf {shlex.quote(text)} | sudo tee {_DROP_INS}/zz-{name}.conf"
+    return f"sudo mkdir -p {_DROP_INS} && {write} && {_AGAIN}"
 
 
 def _last_run(case: Case) -> Iterator[Finding]:
-    last = case.status["last_run"] if case.status else None
-    if last and last["ended"] == "watchdog":
-        says = f"the last run was ended by the watchdog: {last['reason']}"
-        yield Finding("last run", WARN, says, f"{_JOURNAL} says more")
-    elif last and last["ended"] == "killed":
-        yield Finding("last run", WARN, "the last run was killed, or crashed", _JOURNAL)
+    last: Mapping[str, Any] = (case.status or {}).get("last_run") or {}
+    if last.get("ended") == "watchdog":
+        says = f"the last run was ended by the watchdog: {last.get('reason')}"
+        yield Finding("last run", WARN, says, f"{_JOURNAL} -p warning")
+    elif last.get("ended") == "killed":
+        says = "the last run was killed, or crashed"
+        yield Finding("last run", WARN, says, f"{_JOURNAL} -p warning")
 
 
-def _watchdogs(case: Case, unit: Mapping[str, str]) -> Iterator[Finding]:
-    if unit["WatchdogUSec"] in ("", "0", "infinity"):
-        mend = "sudo systemctl revert pyvorin-agent && sudo systemctl restart pyvorin-agent"
-        says = "the unit's is off: an agent that is stuck stays stuck"
+def _speaks(case: Case) -> Iterator[Finding]:
+    """An agent that hangs says nothing of itself any more."""
+    silent_s = case.machine.clock.wall() - (case.running or {}).get("at", float("inf"))
+    if silent_s > _SILENT_S:
+        says = f"it has said nothing of itself for {span(silent_s)}: it hangs, or its disk does"
+        yield Finding("service", WARN, says, case.restart)
+
+
+def _watchdogs(case: Case) -> Iterator[Finding]:
+    own = case.unit.get("WatchdogUSec", "infinity")
+    if own in ("0", "infinity"):
+        says = "the service's own is off: an agent that is stuck stays stuck"
+        mend = _drop_in("watchdog", "[Service]\\nWatchdogSec=60s\\n")
         yield Finding("watchdog", WARN, says, mend)
         return
-    says = f"the agent is restarted when it is stuck for {unit['WatchdogUSec']}"
-    if not (case.machine.root / "dev/watchdog").exists():
+    machine = case.machine
+    says = f"the agent is restarted when it is stuck for {own}"
+    if not (machine.root / "dev/watchdog").exists():
         yield Finding("watchdog", OK, f"{says}; this machine has no watchdog of its own")
         return
-    whole = case.machine.properties("RuntimeWatchdogUSec").get("RuntimeWatchdogUSec", "")
-    if whole in ("", "0", "infinity"):
+    whole = machine.properties("RuntimeWatchdogUSec").get("RuntimeWatchdogUSec", "")
+    if whole not in ("", "0", "infinity"):
+        yield Finding("watchdog", OK, f"{says}, the machine when the kernel is for {whole}")
+    elif machine.text("sys/class/watchdog/watchdog0/state") == "active":
+        yield Finding("watchdog", OK, f"{says}, the machine when the kernel is")
+    else:
         mend = (
             "sudo mkdir -p /etc/systemd/system.conf.d && "
             "printf '[Manager]\\nRuntimeWatchdogSec=15s\\n' | "
@@ -123,5 +175,3 @@ def _watchdogs(case: Case, unit: Mapping[str, str]) -> Iterator[Finding]:
         )
         says += "; the machine's own watchdog is off, so a kernel that hangs stays so"
         yield Finding("watchdog", WARN, says, mend)
-    else:
-        yield Finding("watchdog", OK, f"{says}, the machine when the kernel is for {whole}")

@@ -159,7 +159,7 @@ def gather(
         },
         "wear": wear(queue.path, queue.traffic.written(), endurance_bytes),
         "ledger": dataclasses.asdict(ledger),
-        "last_run": agent["previous_run"] if agent else last_end(queue.memory, clock),
+        "last_run": agent.get("previous_run") if agent else last_end(queue.memory, clock),
         "certificate": None,
         "agent": agent or {},
     }
@@ -177,6 +177,6 @@ def running_agent(directory: Path) -> dict[str, Any] | None:
         text = (directory / "status.json").read_text(encoding="utf-8")
         written: dict[str, Any] = json.loads(text)
         runs = process.runs(written["pid"], written["start_ticks"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return written if runs else None

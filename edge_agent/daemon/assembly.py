@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ from edge_agent.types import NEVER_S, Priority
 
 #: systemd puts credentials here (systemd.exec(5), ``LoadCredential=``).
 CREDENTIAL = "pyvorin-agent.api-key"
+#: And the service's files that are gone with the power, by the unit's ``RuntimeDirectory=``.
+SERVICE_DIRECTORY = Path("/run/pyvorin")
 
 
 def open_queue(config: model.Config, clock: Clock) -> CloudSyncQueue:
@@ -162,12 +165,24 @@ def time_to_live(config: model.Config) -> dict[Priority, int]:
 
 
 def runtime_directory(queue_path: Path, environ: Mapping[str, str]) -> Path:
-    """Where status.json goes: systemd's directory for us, else beside the queue."""
+    """Where status.json goes: systemd's directory for us, else beside the queue.
+
+    Who looks for the service's has not its environment; it is known by the queue that it names.
+    """
     given = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
     if given:
         return Path(given)
-    installed = queue_path.parent == Path("/var/lib/pyvorin") and Path("/run/pyvorin").is_dir()
-    return Path("/run/pyvorin") if installed else queue_path.parent
+    installed = queue_path.parent == Path("/var/lib/pyvorin") and SERVICE_DIRECTORY.is_dir()
+    return SERVICE_DIRECTORY if installed or _serves(queue_path) else queue_path.parent
+
+
+def _serves(queue_path: Path) -> bool:
+    """Whether the service has this queue."""
+    try:
+        told = json.loads((SERVICE_DIRECTORY / "status.json").read_text(encoding="utf-8"))
+        return bool(told["queue"] == str(queue_path))
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _key_file(upload: model.Upload, environ: Mapping[str, str]) -> Path | None:

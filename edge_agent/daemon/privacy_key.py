@@ -21,9 +21,9 @@ from edge_agent.processing.privacy import Shield
 #: section 3, asks for at the least.
 _GENERATED_BYTES = 32
 #: A shorter key could be found by trying.
-_LEAST_BYTES = 16
+LEAST_BYTES = 16
 #: A longer file is something else, named by mistake.
-_MOST_BYTES = 4096
+MOST_BYTES = 4096
 #: Between two looks for a key that is missing.
 _AGAIN_S = 60.0
 
@@ -96,12 +96,12 @@ class KeyFile:
         """
         try:
             with self._path.open("rb") as file:
-                key = file.read(_MOST_BYTES + 1).strip()
+                key = file.read(MOST_BYTES + 1).strip()
         except FileNotFoundError:
             if not self._generate:
                 raise
             key = secrets.token_hex(_GENERATED_BYTES).encode()
             files.replace(self._path, key + b"\n")
-        if not _LEAST_BYTES <= len(key) <= _MOST_BYTES:
-            raise ValueError(f"holds no key of {_LEAST_BYTES} to {_MOST_BYTES} bytes")
+        if not LEAST_BYTES <= len(key) <= MOST_BYTES:
+            raise ValueError(f"holds no key of {LEAST_BYTES} to {MOST_BYTES} bytes")
         return key

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding, Machine
+from edge_agent.cli.doctor_service import PROPERTIES
+from edge_agent.cli.doctor_service import UNIT as UNIT_NAME
 from edge_agent.config.loader import load
 from fakes.clock import FakeClock
 
@@ -14,14 +19,26 @@ from fakes.clock import FakeClock
 UNIT = {
     "LoadState": "loaded",
     "ActiveState": "active",
+    "SubState": "running",
+    "Result": "success",
+    "ExecMainStatus": "0",
     "UnitFileState": "enabled",
     "NeedDaemonReload": "no",
     "NRestarts": "0",
     "WatchdogUSec": "1min",
     "ReadWritePaths": "",
     "StateDirectory": "pyvorin",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
 }
 BOOK = {"dead": 0}
+#: What a remedy may begin with.
+COMMANDS = {
+    *("sudo", "sudoedit", "echo", "printf", "grep", "tail", "ls", "df", "ip", "getent", "chmod"),
+    *("systemctl", "systemd-analyze", "journalctl", "chronyc", "ntpq", "timedatectl"),
+    "pyvorin-agent",
+}
 
 
 class Patient:
@@ -64,7 +81,9 @@ class Patient:
         machine = Machine(self.clock, self.root, self._ask, self._may)
         config = load(self.config, {}).config
         return Case(
-            machine, config, self.config, installed, "pyvorin", self.status, handed_key=handed_key
+            *(machine, config, self.config, installed, "pyvorin", self.status),
+            handed_key=handed_key,
+            unit=machine.properties(*PROPERTIES, unit=UNIT_NAME) if installed else {},
         )
 
     def _ask(self, command: Sequence[str]) -> str:
@@ -84,9 +103,26 @@ def told(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     return [(one.topic, one.level) for one in findings]
 
 
+def is_remedy(mend: str) -> bool:
+    """Whether it is one command line, or a sentence in which each command has its backquotes."""
+    bare = mend.split(maxsplit=1)[0] in COMMANDS
+    if bare and {"says", "shows", "tells", "names", "then"} & set(mend.split()):
+        return False
+    lines = [mend] if bare else re.findall(r"`([^`]+)`", mend)
+    words = [list(shlex.shlex(line, posix=True, punctuation_chars=True)) for line in lines]
+    firsts = [
+        word
+        for line in words
+        for before, word in itertools.pairwise(["&&", *line])
+        if before in ("&&", "|")
+    ]
+    return set(firsts) <= COMMANDS and not any(";" in line for line in words)
+
+
 def ill(findings: Sequence[Finding]) -> Finding:
     """The one finding that is not well; and a remedy stands beside it, and beside no other."""
     for one in findings:
         assert bool(one.mend) == (one.level in (WARN, FAIL)), one
+        assert not one.mend or is_remedy(one.mend), one
     (found,) = [one for one in findings if one.level != OK]
     return found

@@ -12,7 +12,6 @@ from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
 from edge_agent.cli.doctor_hardware import hardware
 
 CHIP = "sensors: [{name: fridge, type: bme280, bus: 1, address: 0x76}]\n"
-PI = "Raspberry Pi 4 Model B Rev 1.4\0"
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
 
@@ -20,7 +19,7 @@ THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 def patient(tmp_path: Path) -> Patient:
     """A Pi with one chip on its bus, read by a running agent."""
     made = Patient(tmp_path)
-    made.plant("proc/device-tree/model", PI)
+    made.plant("usr/bin/raspi-config")
     made.plant("dev/i2c-1").chmod(0o660)
     made.configure(CHIP)
     read(made)
@@ -118,7 +117,7 @@ def test_doctor_says_a_running_agents_fault_in_words(patient: Patient) -> None:
     """And which command shows more."""
     read(patient, fridge="nack")
     found = ill(looked_at(patient))
-    assert found.says == "fridge: nack (no answer: check its address, power and wiring)"
+    assert found.says == "fridge: no answer: check its address, power and wiring (nack)"
     assert "sensors scan --bus 1" in found.mend
 
 

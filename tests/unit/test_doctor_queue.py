@@ -9,7 +9,8 @@ import pytest
 from fakes.patient import Patient, ill, told
 
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
-from edge_agent.cli.doctor_queue import mount_of, queue
+from edge_agent.cli.doctor_mounts import mount_of
+from edge_agent.cli.doctor_queue import queue
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_doctor_goes_by_the_mount_on_top(patient: Patient) -> None:
     )
     patient.plant("proc/self/mountinfo", "\n".join(lines))
     machine = patient.case().machine
-    assert mount_of(Path("/mnt/a b/c"), machine) == ("/mnt/a b", "f2fs", ("ro", "rw"))
+    assert mount_of(Path("/mnt/a b/c"), machine)[:3] == ("/mnt/a b", "f2fs", ("ro", "rw"))
     assert mount_of(Path("/mnt/a bc"), machine).kind == "ext4"
 
 
@@ -80,13 +81,33 @@ def test_doctor_names_a_folder_that_is_not_there(patient: Patient) -> None:
     assert ill(looked_at(patient)).mend.startswith("sudo install -d -m 0750 -o pyvorin -g pyvorin")
 
 
-@pytest.mark.parametrize("denied", ["", "q.db"])
-def test_doctor_names_what_is_another_users(patient: Patient, denied: str) -> None:
-    """The folder, or the file."""
-    patient.denied.add(patient.queue / denied)
+def test_doctor_gives_the_file_to_the_agent_with_what_lies_beside_it(patient: Patient) -> None:
+    """As after `sudo pyvorin-agent run`, or a backup that was restored; and those files alone."""
+    for name in ("q.db", "q.db-wal", "privacy.key"):
+        (patient.queue / name).touch()
+        patient.denied.add(patient.queue / name)
+    (patient.queue / "holidays.jpg").touch()
     found = ill(looked_at(patient))
     assert "by pyvorin" in found.says
-    assert found.mend == f"sudo chown -R pyvorin:pyvorin {patient.queue}"
+    files = " ".join(f"{patient.queue}/{name}" for name in ("privacy.key", "q.db", "q.db-wal"))
+    assert found.mend == f"sudo chown pyvorin: {files}"
+
+
+@pytest.mark.parametrize("name", ["pyvorin", "srv"])
+def test_doctor_gives_no_folder_away_that_others_use(patient: Patient, name: str) -> None:
+    """A queue right in /srv, or in /, must not make all of it the agent's."""
+    folder = patient.root / name
+    folder.mkdir()
+    (folder / "q.db").touch()
+    patient.configure("", folder)
+    patient.denied.add(folder)
+    mend = ill(looked_at(patient)).mend
+    if name == "pyvorin":
+        assert mend == f"sudo chown -R pyvorin: {folder}"
+    else:
+        assert "chown" not in mend
+        assert f"install -d -m 0750 -o pyvorin -g pyvorin {folder}/pyvorin" in mend
+        assert f"set queue.path to {folder}/pyvorin/q.db" in mend
 
 
 def test_doctor_says_that_no_agent_has_run(patient: Patient) -> None:

@@ -35,12 +35,14 @@ def test_doctor_finds_the_packages_unit_well(patient: Patient) -> None:
         ("LoadState", "not-found", FAIL, ("knows no", "apt install --reinstall")),
         ("UnitFileState", "masked", FAIL, ("masked", "systemctl unmask")),
         ("UnitFileState", "disabled", FAIL, ("not start at boot", "systemctl enable")),
-        ("ActiveState", "failed", FAIL, ("not running: failed", "systemctl start")),
-        ("ActiveState", "inactive", FAIL, ("not running: inactive", "systemctl start")),
+        ("LoadState", "bad-setting", FAIL, ("bad-setting", "systemd-analyze verify")),
+        ("UnitFileState", "linked", FAIL, ("not start at boot", "systemctl enable")),
+        ("ActiveState", "failed", FAIL, ("ended with status 0", "journalctl")),
+        ("ActiveState", "inactive", FAIL, ("was stopped", "systemctl start")),
         ("NeedDaemonReload", "yes", WARN, ("the old one", "daemon-reload")),
         ("NRestarts", "3", WARN, ("restarted 3 times", "journalctl")),
-        ("WatchdogUSec", "0", WARN, ("stays stuck", "systemctl revert")),
-        ("WatchdogUSec", "infinity", WARN, ("stays stuck", "systemctl revert")),
+        ("WatchdogUSec", "0", WARN, ("stays stuck", "WatchdogSec=60s")),
+        ("WatchdogUSec", "infinity", WARN, ("stays stuck", "WatchdogSec=60s")),
         ("StateDirectory", "", FAIL, ("may not write to /var/lib/pyvorin", "ReadWritePaths=")),
     ],
 )
@@ -66,25 +68,6 @@ def test_doctor_takes_a_queue_elsewhere_that_the_unit_may_write_to(patient: Pati
     assert ill(looked_at(patient)).topic == "sandbox"
     patient.unit["ReadWritePaths"] = "/srv -/mnt/ssd"
     assert ("sandbox", FAIL) not in told(looked_at(patient))
-
-
-@pytest.mark.parametrize(
-    ("written", "key"),
-    [
-        ("api_key_file: /home/pi/key", "upload.api_key_file"),
-        ("tls: {ca_file: /root/ca.pem}", "upload.tls.ca_file"),
-    ],
-)
-def test_doctor_names_a_file_that_the_sandbox_hides(
-    patient: Patient, written: str, key: str
-) -> None:
-    """A person's own folder is where a key is put first, and where no service sees it."""
-    patient.configure(
-        f"upload: {{endpoint: 'https://api.example.com/', {written}}}", Path("/var/lib/pyvorin")
-    )
-    found = ill(looked_at(patient))
-    assert key in found.says
-    assert "sudo install -m 0640 -g pyvorin" in found.mend
 
 
 @pytest.mark.parametrize(
