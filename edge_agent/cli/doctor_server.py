@@ -150,7 +150,8 @@ def _answer(case: Case, verdict: Verdict, took_s: float) -> Finding:
         mend = "the server must answer an empty batch with 2xx; readings may pass all the same"
         return Finding("endpoint", WARN, says, mend)
     if word == "timeout" and case.config.upload.timeout_s > took_s > _REQUEST_S - 1:
-        mend = "upload.timeout gives it more than doctor does; `pyvorin-agent status` tells how it fares"
+        fares = case.command("status")
+        mend = f"upload.timeout allows more than doctor waits; `{fares}` tells how the agent fares"
         return Finding("endpoint", WARN, f"{says}, in {took_s:.0f} s", mend)
     busy = verdict.action in (Action.HELD, Action.BROKEN, Action.IN_PROGRESS)
     mend = _FIRST_AID.get(word) or remedy_of(state, verdict.reason) or _TRY

@@ -119,7 +119,7 @@ def _sandbox(case: Case) -> Iterator[Finding]:
     ):
         return
     make = f"sudo install -d -m 0750 -o {case.user} -g {case.user} {shlex.quote(str(folder))} && "
-    line = f"[Service]\\nReadWritePaths={folder}\\n"
+    line = f'[Service]\\nReadWritePaths="{folder}"\\n'
     says = f"the service may not write to {folder}, where queue.path is: its sandbox"
     # systemd starts nothing that is to write to a folder which is not there.
     mend = ("" if case.machine.there(folder) else make) + _drop_in("queue", line)

@@ -40,12 +40,12 @@ systemctl enable pyvorin-agent
 TOPICS = {
     "configuration": ("sensros: is unknown", "pyvorin-agent check"),
     "service": ("does not start at boot", "systemctl enable pyvorin-agent"),
-    "watchdog": ("stays stuck", "systemctl revert pyvorin-agent"),
-    "i2c": ("no /dev/i2c-1", "do_i2c 0"),
+    "watchdog": ("stays stuck", "WatchdogSec=60s"),
+    "i2c": ("no /dev/i2c-1", "dtparam=i2c_arm=on"),
     "gpio": ("may not use /dev/gpiochip0", "usermod -aG gpio pyvorin"),
-    "sensor": ("freezer: absent_bus", "sensors scan"),
+    "sensor": ("freezer: there is no such bus", "dtoverlay=w1-gpio"),
     "queue": ("lies in memory (tmpfs)", "queue.path"),
-    "room": ("queue.min_free_disk wants 105 MB", "make room"),
+    "room": ("queue.min_free_disk wants 105 MB", "apt clean"),
     "key": (f"pyvorin cannot read {KEY}", f"chown root:pyvorin {KEY}"),
     "dns": ("ingest.invalid cannot be looked up", "getent hosts"),
     "clock": ("nobody has set it since the boot", "timedatectl"),
@@ -102,6 +102,42 @@ def test_doctor_names_eleven_things_that_are_wrong_and_what_mends_them(broken: I
     left = set(TOPICS) - {"configuration", "service", "gpio", "key", "watchdog"}
     # Nobody can read a pin from a file.
     assert set(findings(broken, 1)) - {"last run"} == left
+
+
+ROOTS = f"""
+chown root:root {CONFIG} && chmod 0600 {CONFIG}
+systemctl stop pyvorin-agent
+chown -R root:root {STATE} && chmod 0700 {STATE}
+"""
+
+
+def test_doctor_sees_what_root_alone_may_read_and_its_remedies_give_it_back(
+    agent: Installed,
+) -> None:
+    """A file that an editor replaced, a state that a backup restored: root sees nothing wrong."""
+    agent.configure(SENSORS)
+    for line in ROOTS.strip().splitlines():
+        agent.run(line)
+    found = findings(agent, 1)
+    print(agent.run("pyvorin-agent doctor", status=1))
+    assert f"may not read {CONFIG}" in found["configuration"]["says"]
+    assert f"{STATE} cannot be written by pyvorin" in found["queue"]["says"]
+    assert "it was stopped" in found["service"]["says"]
+    for topic in ("queue", "configuration", "service"):
+        agent.run(found[topic]["mend"].replace("sudo ", ""))
+    agent.machine.until(lambda: agent.status()["agent"], "the status")
+    assert set(findings(agent, 0)) <= {"clock", "last run"}
+
+
+def test_doctor_mends_a_queue_that_the_sandbox_keeps_away(agent: Installed) -> None:
+    """One line to paste makes the folder and lets the service write there."""
+    agent.configure(f"queue: {{path: /srv/cold chain/pyvorin/q.db}}\n{SENSORS}")
+    found = findings(agent, 1)
+    assert "may not write to /srv/cold chain/pyvorin" in found["sandbox"]["says"]
+    agent.run(found["sandbox"]["mend"].replace("sudo ", ""))
+    agent.machine.until(lambda: agent.status()["agent"], "the status")
+    assert set(findings(agent, 0)) <= {"clock", "last run"}
+    agent.run("systemctl stop pyvorin-agent; rm -r '/srv/cold chain'")
 
 
 def test_doctor_of_an_ordinary_user_says_who_may_look(agent: Installed) -> None:
