@@ -52,8 +52,9 @@ def hidden(case: Case, path: Path) -> bool:
 
 def closed_folder(case: Case, path: Path) -> Path | None:
     """The first folder on the way to a path that may not be entered; None: all may be."""
-    above = reversed(path.parents)
-    return next((folder for folder in above if not case.machine.may(folder, os.X_OK)), None)
+    machine = case.machine
+    above = (folder for folder in reversed(path.parents) if machine.there(folder))
+    return next((folder for folder in above if not machine.may(folder, os.X_OK)), None)
 
 
 def _read(case: Case, topic: str, key: str, name: str | None) -> Iterator[Finding]:

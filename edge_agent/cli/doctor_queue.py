@@ -38,12 +38,12 @@ def queue(case: Case) -> Iterator[Finding]:
         says = f"the disk of {disk} is not there: /etc/fstab has it, and it is not mounted"
         yield Finding("queue", FAIL, says, f"sudo mount {shlex.quote(str(disk))}")
         return
-    try:
-        folder.stat()
-    except PermissionError:
-        shut = closed_folder(case, folder) or folder
+    if shut := closed_folder(case, folder):
         says = f"{case.user} may not enter {shut}, which is on the way to queue.path"
         yield Finding("queue", FAIL, says, f"sudo chmod o+x {shlex.quote(str(shut))}")
+        return
+    try:
+        folder.stat()
     except (FileNotFoundError, NotADirectoryError):
         says = f"there is no folder {folder}, where queue.path is"
         yield Finding("queue", FAIL, says, _make(case, folder))

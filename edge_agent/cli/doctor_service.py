@@ -112,7 +112,7 @@ def _sandbox(case: Case) -> Iterator[Finding]:
         yield Finding("sandbox", FAIL, says, mend)
         return
     states = [Path("/var/lib", name) for name in unit.get("StateDirectory", "").split()]
-    written = [Path(path.lstrip("-+")) for path in unit.get("ReadWritePaths", "").split()]
+    written = [Path(path.lstrip("-+")) for path in _words(unit.get("ReadWritePaths", ""))]
     open_ = [path for one in (*states, *written) for path in (one, one.resolve())]
     if unit.get("ProtectSystem") != "strict" or any(
         place.is_relative_to(path) for place in (folder, folder.resolve()) for path in open_
@@ -124,6 +124,14 @@ def _sandbox(case: Case) -> Iterator[Finding]:
     # systemd starts nothing that is to write to a folder which is not there.
     mend = ("" if case.machine.there(folder) else make) + _drop_in("queue", line)
     yield Finding("sandbox", FAIL, says, mend)
+
+
+def _words(text: str) -> list[str]:
+    """A list as systemd writes it; one with quotes that do not match is no list."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
 
 
 def _drop_in(name: str, text: str) -> str:

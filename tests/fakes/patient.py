@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -52,6 +53,8 @@ class Patient:
         self.clock = FakeClock()
         self.unit = dict(UNIT)
         self.runtime_watchdog = "15s"
+        #: a line for each unit that is asked for
+        self.active = ""
         #: what other commands say, by their first word
         self.said: dict[str, str] = {}
         #: what may not be used
@@ -91,11 +94,12 @@ class Patient:
             wanted = command[-1].split(",")
             known = self.unit | {"RuntimeWatchdogUSec": self.runtime_watchdog}
             return "\n".join(f"{name}={known[name]}" for name in wanted if name in known)
+        if command[:2] == ["systemctl", "is-active"]:
+            return self.active
         return self.said.get(command[0], "")
 
     def _may(self, path: Path, mode: int) -> bool:
-        del mode
-        return path not in self.denied
+        return path.exists() if mode == os.F_OK else path not in self.denied
 
 
 def told(findings: Sequence[Finding]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from fakes.patient import Patient, ill, told
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
 from edge_agent.cli.doctor_mounts import mount_of
 from edge_agent.cli.doctor_queue import queue
+from edge_agent.cloud_sync.flock import FlusherLock
 
 
 @pytest.fixture
@@ -146,3 +147,102 @@ def test_doctor_names_a_disk_with_less_than_is_to_be_left(patient: Patient, tmp_
     assert shutil.disk_usage(tmp_path).free < 10**12
     found = ill(looked_at(patient))
     assert "queue.min_free_disk wants 1000000 MB" in found.says
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "level", "words"),
+    [
+        ("ext4", "/dev/zram1", FAIL, "lies in memory"),
+        ("fuseblk", "/dev/sda1", WARN, "power cut can damage"),
+        ("btrfs", "/dev/sda1", OK, "can be written"),
+        ("f2fs", "/dev/mmcblk0p3", OK, "can be written"),
+        ("", "", OK, "a disk"),
+    ],
+)
+def test_doctor_judges_a_disk_by_what_it_is_made_of(
+    patient: Patient, kind: str, source: str, level: str, words: str
+) -> None:
+    """A disk of memory has a file system like any other."""
+    line = f"30 22 8:1 / {patient.queue} rw - {kind} {source} rw"
+    patient.plant("proc/self/mountinfo", line if kind else "")
+    found = looked_at(patient)[0]
+    assert (found.level, words in found.says) == (level, True)
+
+
+def test_doctor_quotes_a_mount_point_in_the_command(patient: Patient) -> None:
+    """It is pasted as it stands."""
+    folder = patient.root / "cold chain"
+    folder.mkdir()
+    patient.configure("", folder)
+    point = str(folder).replace(" ", "\\040")
+    patient.plant("proc/self/mountinfo", f"30 22 8:1 / {point} ro - ext4 /dev/sda1 ro")
+    assert f"mount -o remount,rw '{folder}'" in looked_at(patient)[0].mend
+
+
+def test_doctor_tells_a_disk_that_is_not_mounted_and_nothing_of_the_card_below(
+    patient: Patient,
+) -> None:
+    """A queue that lay on the card instead would be two."""
+    mounted(patient, "ext4")
+    lines = patient.root / "proc/self/mountinfo"
+    lines.write_text(lines.read_text().splitlines()[0])
+    patient.plant("etc/fstab", f"UUID=1 {patient.queue} ext4 nofail 0 2\n")
+    assert ill(looked_at(patient)).mend == f"sudo mount {patient.queue}"
+
+
+def test_doctor_tells_of_errors_that_ext4_counted(patient: Patient) -> None:
+    """By the disk's number; none are none."""
+    mounted(patient, "ext4")
+    patient.plant("sys/devices/mmc/mmcblk0p2/dev")
+    (patient.root / "sys/dev/block").mkdir(parents=True)
+    (patient.root / "sys/dev/block/0:30").symlink_to("../../devices/mmc/mmcblk0p2")
+    patient.plant("sys/fs/ext4/mmcblk0p2/errors_count", "0\n")
+    assert told(looked_at(patient)) == [("queue", OK), ("room", OK)]
+    patient.plant("sys/fs/ext4/mmcblk0p2/errors_count", "7\n")
+    found = ill(looked_at(patient))
+    assert (found.level, "7 errors" in found.says) == (WARN, True)
+
+
+def test_doctor_opens_the_folder_on_the_way(patient: Patient) -> None:
+    """What lies behind it cannot be looked at."""
+    shut = patient.root / "shut"
+    (shut / "in").mkdir(parents=True)
+    patient.configure("", shut / "in")
+    patient.denied.add(shut)
+    found = ill(looked_at(patient))
+    assert found.mend == f"sudo chmod o+x {shut}"
+    assert told(looked_at(patient)) == [("queue", FAIL)]
+
+
+def test_doctor_sees_that_another_process_has_the_queue(patient: Patient) -> None:
+    """A trial that was forgotten; while the service is up it is the service."""
+    with FlusherLock(patient.queue / "q.db").held():
+        assert told(looked_at(patient)) == [("queue", OK), ("room", OK)]
+        patient.unit["ActiveState"] = "failed"
+        assert "lslocks" in ill(looked_at(patient)).mend
+        patient.run()
+        assert told(looked_at(patient)) == [("queue", OK), ("room", OK)]
+    patient.status = None
+    assert told(looked_at(patient)) == [("queue", OK), ("room", OK)]
+
+
+def test_doctor_tells_of_a_damaged_file_that_was_set_aside(patient: Patient) -> None:
+    """A card that damages one file damages others."""
+    (patient.queue / "q.db.corrupt-20260101T000000Z").touch()
+    found = ill(looked_at(patient))
+    assert (found.level, "q.db.corrupt-20260101T000000Z" in found.says) == (WARN, True)
+
+
+def test_doctor_tells_a_full_queue_from_a_full_disk(patient: Patient) -> None:
+    """More room on the disk does not help where the limit is the queue's own."""
+    patient.configure("", patient.queue)
+    patient.run(health={"hours_left": 0})
+    assert patient.status is not None
+    patient.status["queue"] = {"size_bytes": 500 * 10**6}
+    found = ill(looked_at(patient))
+    assert (found.topic, found.level) == ("room", WARN)
+    assert "500 of the 537 MB of queue.max_size" in found.says
+    assert "apt clean" not in found.mend
+    patient.status["queue"] = {"size_bytes": 400 * 10**6}
+    patient.run(health={"hours_left": 48})
+    assert told(looked_at(patient))[-1] == ("room", OK)
