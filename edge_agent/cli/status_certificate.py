@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from edge_agent.clock import Clock
+from edge_agent.daemon.link import OF_TIME
 
 if TYPE_CHECKING:
     from edge_agent.cloud_sync.certificate import Certificate
 
 #: What the link's last error begins with where the certificate is to blame, or the clock.
-DOUBTS_OF_TIME = ("tls_expired", "tls_not_yet_valid")
-DOUBTS = (*DOUBTS_OF_TIME, "tls_untrusted", "tls_wrong_host")
+DOUBTS = (*OF_TIME, "tls_untrusted", "tls_wrong_host")
 #: A status must not take long.
 WITHIN_S = 3.0
 #: Who watches need not ask each time.

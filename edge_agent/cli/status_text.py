@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from edge_agent.cli.status_certificate import DOUBTS, DOUBTS_OF_TIME
+from edge_agent.cli.status_certificate import DOUBTS
 from edge_agent.cli.table import printable
+from edge_agent.daemon.link import OF_TIME
 
 _Facts = Mapping[str, Any]
 
@@ -36,6 +37,12 @@ _SPARE = {
 }
 _SCARCE = ("low", "used_up")
 _WORN_PERCENT = 90
+#: What to do about a certificate's date where nobody has set the clock.
+_SET_IT = "set this machine's clock first; `timedatectl` tells who is to do it"
+_THEN = {
+    "tls_not_yet_valid": "",
+    "tls_expired": "; if the certificate has expired all the same, renew it at the server",
+}
 #: Whether the clock was right since the start of this machine.
 _SET = {True: "it has been set", False: "nobody has set it since this machine started"}
 _UNITS = (("y", 31_536_000), ("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
@@ -211,8 +218,8 @@ def _link(facts: _Facts) -> Iterator[Line]:
     if word in DOUBTS:
         yield Line("", _shown(facts["certificate"]))
         yield Line("", f"this machine's clock says {local(facts['at'])}, and {_SET[right]}")
-    if word in DOUBTS_OF_TIME and not right:
-        advice = "set this machine's clock first; `timedatectl` tells who is to do it"
+    if word in OF_TIME and not right:
+        advice = _SET_IT + _THEN[word]
     if (wait_s := health["next_try_s"]) is not None:
         yield Line("", f"the next try in {span(wait_s)}, at {local(at + wait_s)}")
     if advice:

@@ -110,7 +110,13 @@ def make_flusher(
     """The flusher, with a way to the server that nobody has tried yet."""
     upload = config.upload
     queue.traffic.reset_day = upload.quota.monthly.reset_day
-    link = Link(base_s=upload.retry_delay_s, cap_s=upload.max_retry_delay_s, draw=draw, say=say)
+    link = Link(
+        base_s=upload.retry_delay_s,
+        cap_s=upload.max_retry_delay_s,
+        draw=draw,
+        say=say,
+        synchronized=clock.synchronized,
+    )
     settings = FlushSettings(
         upload.batch_size,
         upload.max_body_bytes,

@@ -47,13 +47,23 @@ _REMEDIES = {
     "tls_version": "the server has to speak TLS 1.2 or newer",
     "tls_wrong_host": "check upload.endpoint; its host is not in the server's certificate",
 }
+#: Reasons that a wrong clock has, too.
+OF_TIME = ("tls_expired", "tls_not_yet_valid")
 _BACK = {DOWN: "link_up", HELD: "endpoint_ready", SUSPENDED: "resumed"}
 
 
 class Link:
     """The state of the way to the server. Used by the flusher alone; others read its fields."""
 
-    def __init__(self, *, base_s: float, cap_s: float, draw: Callable[[], float], say: Say) -> None:
+    def __init__(
+        self,
+        *,
+        base_s: float,
+        cap_s: float,
+        draw: Callable[[], float],
+        say: Say,
+        synchronized: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Begin untried.
 
         Args:
@@ -61,6 +71,7 @@ class Link:
             cap_s: the longest of all (``max_retry_delay``).
             draw: uniformly random in 0 to 1.
             say: where changes of state are told.
+            synchronized: whether the clock is right.
         """
         self.state = UNTRIED
         #: monotonic seconds of the last change of state
@@ -77,6 +88,7 @@ class Link:
         self.longest_s = cap_s
         self._draw = draw
         self._say = say
+        self._synchronized = synchronized
 
     @property
     def remedy(self) -> str | None:
@@ -128,7 +140,14 @@ class Link:
             remedy = remedy_of(state, reason)
             was = {"was": self.state, "for_s": round(now - self.since)}
             fields = was if self.state in _BACK else {}
-            line = event(name, reason=reason, next_try_s=round(hold_s), **fields, do=remedy)
+            line = event(
+                name,
+                reason=reason,
+                clock=self._clock_behind(reason),
+                next_try_s=round(hold_s),
+                **fields,
+                do=remedy,
+            )
             self._say(level, line)
         self._enter(state, reason, now)
         return hold_s
@@ -136,6 +155,12 @@ class Link:
     def try_now(self, now: float) -> None:
         """Forget the hold: a person asked, or the configuration changed."""
         self.next_try = now
+
+    def _clock_behind(self, reason: str) -> str | None:
+        """Whether the clock is right, where it may be to blame."""
+        if reason.partition(":")[0] not in OF_TIME:
+            return None
+        return "synced" if self._synchronized() else "unsynced"
 
     def _enter(self, state: str, reason: str, now: float) -> None:
         if state != self.state:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -161,13 +162,14 @@ class Terminal:
         return self.process.poll() is not None
 
     def _read(self) -> None:
+        # Neither a character nor a control sequence is drawn by halves.
+        decoder, rest = codecs.getincrementaldecoder("utf-8")(), ""
         # At its end a terminal gives an error instead of nothing (pty(7)).
         with contextlib.suppress(OSError):
-            rest = b""
             while read := os.read(self._ours, 65_536):
-                whole, sequence, begun = (rest + read).rpartition(b"\x1b")
-                # Neither a character nor a control sequence is drawn by halves.
-                cut = sequence and not re.match(rb"\[[0-9;]*[A-Za-z]", begun)
-                text, rest = (whole, sequence + begun) if cut else (rest + read, b"")
-                self._written += text.decode()
-                self.screen.draw(text.decode())
+                text = rest + decoder.decode(read)
+                begun = text.rfind("\x1b")
+                cut = len(text) if begun < 0 or _SEQUENCE.match(text, begun) else begun
+                text, rest = text[:cut], text[cut:]
+                self._written += text
+                self.screen.draw(text)

@@ -116,6 +116,7 @@ def test_connection_that_cannot_be_trusted_carries_nothing_and_is_told_of(
     told = delivery.agent.wait_for("link_down")
     assert told.startswith(f"link_down reason={doubt.reason}")
     assert doubt.advice in told.partition(" do=")[2]
+    assert (" clock=" in told) is doubt.reason.startswith(('"tls_expired', '"tls_not_yet'))
     assert "client certificate" in told or "reset: " in told or not doubt.wants
     delivery.receiver.close()
     assert delivery.receiver.endpoint.answers == {}

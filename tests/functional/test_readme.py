@@ -12,7 +12,7 @@ import pytest
 from fakes.pages import README, ROOT, SERVER, agent_commands, blocks, prose, tables
 from fakes.processes import command
 
-from edge_agent.cli import status
+from edge_agent.cli import watch
 from edge_agent.cloud_sync import memory, verdict
 from edge_agent.config.channels import Filters
 from edge_agent.config.loader import load
@@ -105,7 +105,7 @@ NUMBERS = [
     (README, r"Every (\w+) seconds it replaces", supervisor.TICK_S),
     (README, r"one request in (\w+) still carries", turns.SHARE),
     (README, r"`--history`: the last (\d+) changes", memory.HISTORY),
-    (README, r"`--watch`: again every (\w+) seconds", status._WATCH_EVERY_S),
+    (README, r"`--watch`: again every (\w+) seconds", watch.EVERY_S),
     (README, r"told as faulty after (\d+) s", schedule.HANG_S),
     (README, r"pauses grow to (\w+) minutes", schedule.LONGEST_PAUSE_S / 60),
     (SERVER, r"seconds or a date, (an) hour at the most", verdict.LONGEST_RETRY_AFTER_S / 3_600),

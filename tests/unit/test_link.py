@@ -57,6 +57,25 @@ def test_link_down_says_what_to_do_about_it(
     assert advice in told.about("link_down")[0].partition(" do=")[2]
 
 
+@pytest.mark.parametrize(
+    ("reason", "synchronized", "said"),
+    [
+        ("tls_expired: certificate has expired", True, "clock=synced "),
+        ("tls_not_yet_valid: certificate is not yet valid", False, "clock=unsynced "),
+        ("tls_untrusted: self-signed certificate", False, ""),
+    ],
+)
+def test_link_down_for_a_certificates_date_says_whether_the_clock_is_right(
+    told: Told, reason: str, synchronized: bool, said: str
+) -> None:
+    """One of the two is wrong."""
+    link = Link(
+        base_s=60, cap_s=900, draw=lambda: 0.25, say=told, synchronized=lambda: synchronized
+    )
+    link.failed(Action.LINK_DOWN, reason, 0.0)
+    assert f'" {said}next_try_s=' in told.about("link_down")[0]
+
+
 def test_link_success_forgets_the_failures(link: Link) -> None:
     """The next back-off begins at the base again."""
     for _ in range(9):
