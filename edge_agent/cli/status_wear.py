@@ -22,7 +22,7 @@ _ENDURANCE = Size(units=(*Size().units, ("TB", 1e12), ("TiB", 1024**4)), usual="
 #: blocks; an SD card tells neither.
 #:
 #: Source: JEDEC JESD84-B51, EXT_CSD 268 and 269 (DEVICE_LIFE_TIME_EST_TYP_A, _B), 267
-#: (PRE_EOL_INFO); the kernel's Documentation/driver-api/mmc/mmc-dev-attrs.rst.
+#: (PRE_EOL_INFO); their form in sysfs: the kernel's drivers/mmc/core/mmc.c, ``life_time``.
 _STEP_PERCENT = 10
 _SPARE = {1: "enough", 2: "low", 3: "used_up"}
 
