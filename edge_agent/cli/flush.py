@@ -14,6 +14,7 @@ from edge_agent.cli.common import add_json_options, load_to_look
 from edge_agent.cli.queue_common import Commands, add_command, answer, counted, whole_number
 from edge_agent.cli.schemas import FLUSH
 from edge_agent.cli.status import running_agent
+from edge_agent.cli.status_text import span
 from edge_agent.daemon.assembly import runtime_directory
 from edge_agent.errors import EdgeAgentError
 
@@ -55,7 +56,7 @@ def flush(args: argparse.Namespace) -> int:
         if now["delivered_total"] > before["delivered_total"]:
             return _tell(args, now, now["delivered_total"] - before["delivered_total"])
         if now["attempts_total"] != before["attempts_total"] and now["health"]["link"] != "up":
-            raise EdgeAgentError(_failed(now["health"]))
+            raise EdgeAgentError(_failed(now))
         if not now["health"]["depth"]:
             return _tell(args, now, 0)
     raise EdgeAgentError(_in_vain(running_agent(directory) or before, before, args.wait))
@@ -107,10 +108,16 @@ def _tell(args: argparse.Namespace, now: dict[str, Any], delivered: int) -> int:
     return 0
 
 
-def _failed(health: dict[str, Any]) -> str:
-    """How an attempt failed, and when the next one is."""
-    again = "" if health["next_try_s"] is None else f"; next try in {health['next_try_s']} s"
-    return f"nothing was delivered: link {health['link']}, {health['link_reason']}{again}"
+def _failed(now: dict[str, Any]) -> str:
+    """How an attempt failed, what to do, and when the next one is."""
+    health, do = now["health"], now["link"]["do"]
+    again_s = health["next_try_s"]
+    parts = [
+        f"nothing was delivered: link {health['link']}, {health['link_reason']}",
+        *([do] if do else []),
+        *([] if again_s is None else [f"next try in {span(again_s)}"]),
+    ]
+    return "; ".join(parts)
 
 
 def _in_vain(now: dict[str, Any], before: dict[str, Any], wait_s: float) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from edge_agent.cli.common import add_json_options
-from edge_agent.cli.queue_common import Commands, add_command, answer, opened, whole_number
+from edge_agent.cli.queue_common import Commands, add_command, answer, counted, opened, whole_number
 from edge_agent.cli.queue_schemas import PEEK, STATS
+from edge_agent.cli.status_text import span
 from edge_agent.cli.table import aligned
 from edge_agent.cloud_sync import CloudSyncQueue, QueueItem
 
@@ -70,19 +72,31 @@ def _sentences(facts: dict[str, Any]) -> list[str]:
         ("size", f"{facts['size_bytes']} bytes"),
         ("waiting", str(facts["depth"])),
         *((f"  {word}", str(depth)) for word, depth in facts["by_priority"].items()),
-        ("oldest", "none" if oldest is None else f"{oldest:.0f} s"),
+        ("oldest", "none" if oldest is None else span(oldest)),
         ("retrying", f"{facts['retrying']} ({facts['retries']} tries in all)"),
-        *((name, str(count)) for name, count in facts["ledger"].items() if name != "queued"),
+        *_books(facts["ledger"]),
     ]
     return aligned(rows)
+
+
+def _books(ledger: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What became of the others; damage may have taken a count with it."""
+    for name, count in ledger.items():
+        if name not in ("queued", "corrupt_unknown"):
+            more = " or more" if name == "corrupt" and ledger["corrupt_unknown"] else ""
+            yield name, f"{count}{more}"
 
 
 def peek(args: argparse.Namespace) -> int:
     """Print the rows that go next; 0, also where there are none."""
     with opened(args.config) as queue:
-        items, now = queue.peek(args.most), queue.now()
+        items, now, depth = queue.peek(args.most), queue.now(), queue.pending_count()
     facts = {"version": 1, "items": [item.to_dict() for item in items]}
-    answer(args, facts, _table(items, now) if items else ["nothing may be sent now"])
+    lines = _table(items, now) if items else ["nothing may be sent now"]
+    if (left := depth - len(items)) > 0:
+        more = f"{counted(left, 'more row')} in the queue"
+        lines.append(f"{more}; what was tried already is held back until its next try")
+    answer(args, facts, lines)
     return 0
 
 
@@ -91,7 +105,7 @@ def _table(items: list[QueueItem], now: float) -> list[str]:
         (
             str(item.id),
             item.priority.word,
-            f"{max(now - item.created_at, 0.0):.0f} s",
+            span(now - item.created_at),
             str(item.retry_count),
             json.dumps(item.payload, ensure_ascii=False),
         )

@@ -26,6 +26,7 @@ from edge_agent.cli.common import (
 from edge_agent.cli.sensors_once import Outcome, Round
 from edge_agent.cli.sensors_schemas import READ
 from edge_agent.cli.status import running_agent
+from edge_agent.cli.status_text import FAULTS, span
 from edge_agent.cli.table import aligned
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.cloud_sync import CloudSyncQueue
@@ -199,10 +200,12 @@ def _rows(facts: Mapping[str, Any]) -> Iterator[Sequence[str]]:
         return
     yield ("SENSOR", "VALUE", "UNIT", "AGE") if facts["running"] else ("SENSOR", "VALUE", "UNIT")
     for sensor in facts["sensors"]:
+        for name, why in sensor["faults"].items():
+            # A running agent keeps a word for it.
+            words = f" ({FAULTS[why]})" if why in FAULTS else ""
+            yield name, f"failed: {why}{words}"
         for reading in sensor["readings"]:
             row = (reading["sensor_name"], str(reading["value"]), reading["unit"])
-            yield (*row, f"{reading['age_s']:.0f} s") if facts["running"] else row
-        for name, why in sensor["faults"].items():
-            yield name, f"failed: {why}"
+            yield (*row, span(reading["age_s"])) if facts["running"] else row
         if not sensor["readings"] and not sensor["faults"]:
             yield sensor["name"], _NOT_READ if facts["running"] else _NOTHING

@@ -46,6 +46,7 @@ class Site:
         self.disk = disk
         self.disk.free = 9 * GIB
         self.rig = Rig(path, clock, free_bytes=disk)
+        self.rig.told.also = self.rig.queue.memory.note
         former = Run(self.rig.queue, clock)
         former.wear = self.wear()
         former.begin()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class Told:
     """Keeps the signature of `edge_agent.daemon.journal.Say`."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[int, str]] = []
+        #: who else is told
+        self.also: Callable[[str], None] = lambda _line: None
 
     def __call__(self, level: int, line: str) -> None:
         self.lines.append((level, line))
+        self.also(line)
 
     @property
     def events(self) -> list[str]:

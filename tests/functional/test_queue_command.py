@@ -78,7 +78,7 @@ def test_queue_stats_tell_depth_and_ledger(agent_site: Site) -> None:
     assert facts["depth"] == facts["by_priority"]["telemetry"] + facts["by_priority"]["logs"] > 0
     assert facts["ledger"]["enqueued"] >= facts["depth"]
     assert facts["path"] == str(agent_site.queue)
-    assert f"queue            {agent_site.queue}\n" in asked(agent_site, "stats")
+    assert f"queue        {agent_site.queue}\n" in asked(agent_site, "stats")
 
 
 def test_queue_peek_shows_so_many_rows(agent_site: Site) -> None:
@@ -86,9 +86,10 @@ def test_queue_peek_shows_so_many_rows(agent_site: Site) -> None:
     (item,) = facts_of(agent_site, "peek", "-n", "1")["items"]
     assert item["payload"]["value"] == 4.0
     assert Priority(item["priority"]) is Priority.TELEMETRY
-    header, row = asked(agent_site, "peek", "-n", "1").splitlines()
+    header, row, rest = asked(agent_site, "peek", "-n", "1").splitlines()
     assert header.split() == ["ID", "PRIORITY", "AGE", "TRIES", "PAYLOAD"]
     assert row.startswith(str(item["id"]))
+    assert re.fullmatch(r"\d+ more rows? in the queue; .*", rest)
 
 
 def test_queue_peek_into_an_empty_queue_says_so(site: Site) -> None:

@@ -67,7 +67,7 @@ def test_read_table_shows_age_beside_an_agent_only(sensors: Any) -> None:
     assert text_of(gather(told, 1_003.4, running=True, shield=Shield())) == (
         "SENSOR            VALUE  UNIT     AGE\n"
         "room.temperature  21.5   celsius  3 s\n"
-        "fridge            failed: absent\n"
+        "fridge            failed: absent (it is not there: check its wiring)\n"
         "new               not read yet\n"
     )
     assert text_of(gather(told[:1], 1_003.4, running=False, shield=Shield())) == (
