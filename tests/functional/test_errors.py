@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -286,6 +287,27 @@ def test_export_to_where_no_file_can_be_says_so(
     code, out, err = told(f"queue export --move {target} --config agent.yaml", capsys)
     assert (code, out) == (1, "")
     assert said in err
+
+
+def test_export_onto_a_full_disk_says_so(place: Site) -> None:
+    """Nothing of the file stays behind, and no row leaves the queue."""
+    with CloudSyncQueue(place.queue) as queue:
+        queue.enqueue_many([Submission({"pad": "x" * 400})] * 1_000)
+    words = [*COMMAND, "queue", "export", "--move", "out", "--config", "agent.yaml"]
+    most = (200_000, resource.RLIM_INFINITY)
+    ended = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, most),
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        f"pyvorin-agent: {place.directory}/out: File too large;"
+        " nothing was deleted from the queue\n"
+    )
+    assert list(place.directory.glob("out*")) == []
 
 
 def test_command_that_is_interrupted_says_so(place: Site) -> None:

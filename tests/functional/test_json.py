@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.processes import Site
+from fakes.processes import Site, until
 from fakes.published import LEAVES, SCHEMAS, facts_in
 from jsonschema import Draft202012Validator
 
@@ -87,6 +87,24 @@ def test_json_schema_is_printed_and_is_one(name: str, capsys: pytest.CaptureFixt
 def test_json_keeps_to_its_schema(name: str, ask: Ask) -> None:
     """One object, in its first version, with nothing that is not published."""
     assert ask(name, OPERANDS[name])["version"] == 1
+
+
+def test_commands_beside_a_running_agent_tell_the_same(
+    ask: Ask, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other, while it goes on; the file is whole at the end, and nothing is lost."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(site.directory))
+    agent = site.agent()
+    until(lambda: site.status()["sensors"]["probe"]["last"], "the probe's first reading")
+    # Last what takes the rows away that the others look at.
+    takes_away = {"queue dead drop": "2", "queue purge": "--all --yes"}
+    looks = {name: words for name, words in OPERANDS.items() if name not in takes_away}
+    for name, operands in (looks | takes_away).items():
+        assert ask(name, operands)["version"] == 1
+    assert ask("queue verify")["sound"]
+    books = ask("queue stats")["ledger"]
+    assert books["discarded"] >= 5
+    assert agent.end() == 0
 
 
 def test_json_of_check_has_the_problems(ask: Ask, site: Site) -> None:
