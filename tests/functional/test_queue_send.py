@@ -97,6 +97,21 @@ steps:
         assert receiver.store.totals().repeated <= 20
 
 
+def test_queue_send_of_a_copy_from_a_third_machine_doubles_nothing(
+    export: Path, tmp_path: Path
+) -> None:
+    """It knows nothing of what the first one sent; the receiver knows each row by its name."""
+    copy = tmp_path / "stick" / "barn.ndjson"
+    copy.parent.mkdir()
+    copy.write_bytes(gzip.decompress(export.read_bytes()))
+    with Receiver(tmp_path / "r.db") as receiver:
+        for file in (export, copy):
+            sent = command("queue", "send", file, "--endpoint", receiver.url)
+            assert sent.stdout == f"{ROWS} rows delivered, 0 refused, 0 left\n"
+        assert stored(receiver) == expected(export)
+        assert receiver.store.totals().repeated == ROWS
+
+
 def test_queue_send_lists_what_was_refused(export: Path, tmp_path: Path) -> None:
     """By name, or found by halving; the rest is delivered, and it can be sent again by itself."""
     script = """
