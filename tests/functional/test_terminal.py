@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pty
+import re
 import sys
 from collections.abc import Iterator
 
@@ -40,15 +42,21 @@ class Terminal:
     def in_place_of(self, name: str) -> Iterator[None]:
         master, slave = pty.openpty()
         before = getattr(sys, name)
-        with os.fdopen(master, "rb", buffering=0) as end, os.fdopen(slave, "w") as stream:
+        with os.fdopen(slave, "w") as stream:
             setattr(sys, name, stream)
             try:
                 yield
             finally:
                 setattr(sys, name, before)
-                stream.flush()
-                os.set_blocking(master, False)
-                self.shown = (end.read(1 << 20) or b"").decode()
+        self.shown = "".join(_read(master))
+        os.close(master)
+
+
+def _read(master: int) -> Iterator[str]:
+    """All that was written before the other end was closed, which is the error at its end."""
+    with contextlib.suppress(OSError):
+        while True:
+            yield os.read(master, 4096).decode()
 
 
 @pytest.fixture
@@ -72,6 +80,13 @@ def full(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         yield site
 
 
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without rich, where each figure stands in a line of its own."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+
+@pytest.mark.usefixtures("plain")
 @pytest.mark.parametrize("line", LONG)
 def test_long_work_shows_on_a_terminal_how_far_it_is(
     full: Site, terminal: Terminal, capsys: pytest.CaptureFixture[str], line: str
@@ -79,9 +94,16 @@ def test_long_work_shows_on_a_terminal_how_far_it_is(
     """On stderr; what stdout gets is the result, as without a terminal."""
     with terminal.in_place_of("stderr"):
         assert main([*line.split(), "--json", "--config", str(full.config)]) == 0
-    assert LONG[line] in terminal.shown
-    assert ESC in terminal.shown
+    assert re.search(rf"\r{ESC}\[K{LONG[line]} \d+", terminal.shown)
+    assert terminal.shown.endswith(f"\r{ESC}[K")
     assert capsys.readouterr().out.startswith('{"version": 1, ')
+
+
+def test_long_work_shows_a_bar_where_rich_is(full: Site, terminal: Terminal) -> None:
+    """With what is done of it."""
+    with terminal.in_place_of("stderr"):
+        assert main(["queue", "export", "out", "--config", str(full.config)]) == 0
+    assert "100%" in terminal.shown
 
 
 @pytest.mark.parametrize("line", LONG)
@@ -95,6 +117,7 @@ def test_long_work_shows_nothing_where_nobody_looks(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("plain")
 @pytest.mark.parametrize("line", LONG)
 def test_long_work_on_a_terminal_that_cannot_draw_is_silent(
     full: Site, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, line: str
