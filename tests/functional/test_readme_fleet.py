@@ -114,6 +114,16 @@ def verify(unit: Path) -> str:
     return "".join(line for line in said.stderr.splitlines(keepends=True) if unit.name in line)
 
 
+def test_fleet_watchdog_of_the_machine_is_a_key_of_systemd() -> None:
+    """It comes with a file that names them all."""
+    text = block(FLEET, "ini", "# /etc/systemd/system.conf.d/")
+    (key,) = re.findall(r"^(\w+)=", text, re.MULTILINE)
+    shipped = (Path(place) / "systemd/system.conf" for place in ("/etc", "/usr/lib"))
+    named = "".join(file.read_text() for file in shipped if file.exists())
+    assert f"\n#{key}=" in named
+    assert text.splitlines()[1] in named.splitlines()
+
+
 def test_metrics_of_the_readme_are_there(rig: Rig) -> None:
     """Each with its label."""
     told = re.findall(r'`(pyvorin_\w+)(?:\{(\w+)="(\w+)"\})?`', README)
