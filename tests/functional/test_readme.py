@@ -78,6 +78,29 @@ def test_readme_python_example_sends(tmp_path: Path) -> None:
     assert printed.getvalue() == "1 sent, 0 left\n"
 
 
+def test_readme_short_forms_are_what_it_says(tmp_path: Path) -> None:
+    """A filter by its most usual setting, and the alarm of a contact that stays open."""
+    ((short, long),) = re.findall(r"`(\{[^`]*\})` is `(\{[^`]*\})`", README)
+    (alarm,) = re.findall(r"stays open: `(\{[^`]*\})`", README)
+    file = tmp_path / "agent.yaml"
+    file.write_text(
+        f"sensors:\n  - {{name: a, type: simulated, filters: [{short}]}}\n"
+        f"  - {{name: b, type: simulated, filters: [{long}]}}\n"
+        f"  - {{name: door, type: contact, pin: 17, alarm: {alarm}}}\n"
+    )
+    first, second, door = load(file, {}).config.sensors
+    assert first.channels[""].filters == second.channels[""].filters != ()
+    assert [(one.above, one.for_s) for one in door.channels[""].alarms] == [(0, 120)]
+
+
+def test_readme_names_the_unit_as_it_is_called() -> None:
+    """Wherever systemd or its journal is asked."""
+    asked = re.findall(r"(?:journalctl -u|systemctl [a-z]+) ([\w-]+)", README)
+    assert len(asked) > 5
+    assert {f"{name}.service" for name in asked} == {"pyvorin-agent.service"}
+    assert (ROOT / "debian/pyvorin-agent.service").exists()
+
+
 def test_readme_type_is_what_types_prints() -> None:
     """With its wiring and every option."""
     assert command("sensors", "types", "mcp9808").stdout in blocks(README, "text")
