@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import random
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -53,7 +54,7 @@ _READINGS_PER_S = 5 / 30
 _MONTH = 30 * DAY_S * _READINGS_PER_S
 #: Servers commonly close a connection that says nothing for longer (nginx: 75 s).
 _KEPT_S = 60
-#: Single requests of each kind: the middle one counts.
+#: Single requests of each kind; the median counts.
 _SINGLES = 5
 
 
@@ -205,10 +206,10 @@ def measure(day: Path, directory: Path, kind: Kind) -> Figures:
     with way(directory, kind) as there:
         upload = settings(kind).upload
         readings, drain_s, up, down = drain(there, day, directory, kind)
-        alarm_s, _, _ = _middle(singles(there, day, 1))
+        alarm_s, _, _ = typical(singles(there, day, 1))
         usual = min(upload.batch_size, round(upload.interval_s * _READINGS_PER_S))
         kept = upload.interval_s < _KEPT_S
-        _, usual_bytes, usual_readings = _middle(singles(there, day, usual, kept=kept))
+        _, usual_bytes, usual_readings = typical(singles(there, day, usual, kept=kept))
     return Figures(readings, drain_s, up, down, usual_bytes, usual_readings, alarm_s)
 
 
@@ -235,8 +236,10 @@ def singles(
     uploader.close()
 
 
-def _middle(figures: Iterator[tuple[float, int, int]]) -> tuple[float, int, int]:
-    return sorted(figures)[_SINGLES // 2]
+def typical(figures: Iterator[tuple[float, int, int]]) -> tuple[float, int, int]:
+    """The median of each; the first request on a connection that is kept made it."""
+    seconds, sent_bytes, readings = zip(*figures, strict=True)
+    return statistics.median(seconds), round(statistics.median(sent_bytes)), readings[0]
 
 
 def drain(there: Way, day: Path, directory: Path, kind: Kind) -> tuple[int, float, int, int]:
