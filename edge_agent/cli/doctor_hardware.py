@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edge_agent.cli.doctor_files import closed_folder
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding, Machine
 from edge_agent.cli.sensors_once import Outcome
 from edge_agent.cli.sensors_read import last_read, read_now
@@ -144,7 +145,7 @@ def _answers(case: Case, closed: set[str]) -> Iterator[Finding]:
             says = f"{name}: the running agent does not know it yet"
             yield Finding("sensor", WARN, says, _reload(case))
         outcomes = last_read([sensors[name] for name in sensors if name in told], told)
-    elif case.status is None and case.machine.there(case.queue_path):
+    elif case.status is None and _is_shut(case):
         mend = "see to the queue first, which knows how far each meter had counted"
         yield Finding("sensors", WARN, "not read, as the queue cannot be", mend)
         return
@@ -162,10 +163,16 @@ def _well(outcomes: Sequence[Outcome]) -> Iterator[Finding]:
     """How many answer; an agent that was just started, or reports now and then, owes some."""
     well = [one for one in outcomes if not one.faults]
     owed = [one.name for one in well if not one.readings]
-    if len(well) > len(owed):
-        yield Finding("sensors", OK, f"{len(well) - len(owed)} of {len(outcomes)} answer")
-    if owed:
-        yield Finding("sensors", OK, f"nothing reported yet: {', '.join(owed)}")
+    if well:
+        says = f"{len(well) - len(owed)} of {len(outcomes)} answer"
+        still = f"; nothing reported yet by {', '.join(owed)}" if owed else ""
+        yield Finding("sensors", OK, says + still)
+
+
+def _is_shut(case: Case) -> bool:
+    """Whether there may be a queue that we cannot read."""
+    there = case.machine.there(case.queue_path)
+    return there or closed_folder(case, case.queue_path) is not None
 
 
 def _reload(case: Case) -> str:

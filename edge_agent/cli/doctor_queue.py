@@ -116,6 +116,8 @@ def _own(case: Case, folder: Path) -> str:
 def _files(case: Case, folder: Path) -> Iterator[Finding]:
     """The file itself, what lies beside it, who holds it, and what a server refused of it."""
     path, may = case.queue_path, case.machine.may
+    if not may(folder, os.R_OK | os.X_OK):
+        return
     if not case.machine.there(path):
         mend = case.restart if case.installed else case.command("run")
         yield Finding("queue", WARN, f"{path} is not there yet: no agent has run", mend)

@@ -111,12 +111,7 @@ def _sandbox(case: Case) -> Iterator[Finding]:
         mend = f"set queue.path to a folder elsewhere: `sudoedit {case.config_name}`"
         yield Finding("sandbox", FAIL, says, mend)
         return
-    states = [Path("/var/lib", name) for name in unit.get("StateDirectory", "").split()]
-    written = [Path(path.lstrip("-+")) for path in _words(unit.get("ReadWritePaths", ""))]
-    open_ = [path for one in (*states, *written) for path in (one, one.resolve())]
-    if unit.get("ProtectSystem") != "strict" or any(
-        place.is_relative_to(path) for place in (folder, folder.resolve()) for path in open_
-    ):
+    if unit.get("ProtectSystem") != "strict" or _may_write(unit, {folder, folder.resolve()}):
         return
     make = f"sudo install -d -m 0750 -o {case.user} -g {case.user} {shlex.quote(str(folder))} && "
     line = f'[Service]\\nReadWritePaths="{folder}"\\n'
@@ -126,12 +121,18 @@ def _sandbox(case: Case) -> Iterator[Finding]:
     yield Finding("sandbox", FAIL, says, mend)
 
 
-def _words(text: str) -> list[str]:
-    """A list as systemd writes it; one with quotes that do not match is no list."""
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
+def _may_write(unit: Mapping[str, str], places: set[Path]) -> bool:
+    """Whether the unit opens one of these folders, or one above it."""
+    above = {path for place in places for path in (place, *place.parents)}
+    states = [Path("/var/lib", name) for name in unit.get("StateDirectory", "").split()]
+    written = unit.get("ReadWritePaths", "")
+    paths = [*states, *(Path(word.lstrip("-+")) for word in written.split())]
+    # systemd puts no quotes around a path with a space in it.
+    spaced = (path for path in above if " " in str(path))
+    return bool(
+        above.intersection((*paths, *(path.resolve() for path in paths if path.is_absolute())))
+        or any(str(path) in written for path in spaced)
+    )
 
 
 def _drop_in(name: str, text: str) -> str:

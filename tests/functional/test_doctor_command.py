@@ -6,8 +6,13 @@ import datetime as dt
 import json
 import os
 import pwd
+import signal
 import socket
+import ssl
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -17,9 +22,12 @@ from fakes.tls import serving
 from jsonschema import Draft202012Validator
 from pytest_httpserver import HTTPServer
 
+from edge_agent.cli import doctor_server
 from edge_agent.cli.doctor import DOCTOR
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
 from edge_agent.cli.doctor_server import server
+from edge_agent.cloud_sync import CloudSyncQueue
+from edge_agent.daemon import assembly
 
 #: The fake clock's, for certificates.
 NOW = dt.datetime.fromtimestamp(1_750_000_000, dt.UTC)
@@ -261,3 +269,149 @@ def test_doctor_without_any_configuration_names_that_alone(tmp_path: Path) -> No
     assert done.returncode == 1
     assert done.stdout.startswith("fail  configuration ")
     assert done.stdout.splitlines()[-1] == "1 fail"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_doctor_says_that_the_server_wants_a_client_certificate(
+    patient: Patient, authority: trustme.CA, version: ssl.TLSVersion
+) -> None:
+    """And shows no dates of the server's own, which is well."""
+    certificate = authority.issue_cert("127.0.0.1")
+    with serving(certificate, maximum_version=version, verify_mode=ssl.CERT_REQUIRED) as https:
+        found = ill(looked_at(patient, https.url, trusting(patient)))
+    assert "client certificate" in found.says
+    assert "Cold Chain CA" not in found.says
+
+
+@pytest.mark.parametrize(("left", "level"), [(2, OK), (1, WARN)])
+def test_doctor_leaves_a_certificate_of_few_days_alone(
+    patient: Patient, authority: trustme.CA, left: int, level: str
+) -> None:
+    """It is renewed in the last of them; a quarter of its days is soon enough to speak of it."""
+    now = dt.datetime.now(dt.UTC)
+    patient.clock.step(now.timestamp() - patient.clock.wall())
+    short = authority.issue_cert(
+        "127.0.0.1", not_before=now - (6 - left) * DAY, not_after=now + left * DAY
+    )
+    with serving(short) as https:
+        found = {one.topic: one for one in looked_at(patient, https.url, trusting(patient))}
+    assert found["tls"].level == level
+
+
+def test_doctor_tells_a_certificate_without_hosts_from_another_hosts(
+    patient: Patient, authority: trustme.CA
+) -> None:
+    """As old ones are that name their host in the subject alone."""
+    with serving(authority.issue_cert(common_name="127.0.0.1")) as https:
+        found = ill(looked_at(patient, https.url, trusting(patient)))
+    assert "is for no host that is named" in found.says
+
+
+@pytest.mark.parametrize("timeout_s", [0.2, 30])
+def test_doctor_waits_no_longer_than_a_person_does(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch, timeout_s: float
+) -> None:
+    """The agent may wait longer; that nothing came until then is no fault, then."""
+    monkeypatch.setattr(doctor_server, "_REQUEST_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
+        more = f"auth: none, timeout: {timeout_s * 1000:.0f}ms, connect_timeout: 100ms"
+        found = ill(looked_at(patient, url, more))
+    assert found.level == (FAIL if timeout_s < 1 else WARN)
+    assert ("no firewall" if timeout_s < 1 else "upload.timeout allows more") in found.mend
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        (
+            {"health": {"link": "suspended", "link_reason": "HTTP 401", "next_try_s": 90}},
+            ("sends nothing just now: the server does not accept", "flush"),
+        ),
+        ({"request": {"quota_reached": "today"}}, ("upload.quota of today", "upload.quota")),
+    ],
+)
+def test_doctor_says_what_holds_the_running_agent_back(
+    patient: Patient, httpserver: HTTPServer, agent: dict[str, Any], words: tuple[str, str]
+) -> None:
+    """One empty batch is taken all the same."""
+    httpserver.expect_request("/").respond_with_data("{}")
+    patient.run(**agent)
+    found = ill(looked_at(patient, httpserver.url_for("/")))
+    assert (found.topic, found.level) == ("upload", WARN)
+    assert words[0] in found.says
+    assert words[1] in found.mend
+
+
+def test_doctor_shows_no_secret(patient: Patient, tmp_path: Path) -> None:
+    """Neither the endpoint's query nor the proxy's password, whatever goes wrong."""
+    key = tmp_path / "key"
+    key.write_text("s3cret")
+    upload = f"api_key_file: {key}, proxy: 'http://me:s3cret@127.0.0.1:1/', timeout: 1s"
+    for endpoint in ("http://127.0.0.1:1/v1?token=s3cret", "https://127.0.0.1:1/v1?token=s3cret"):
+        for more in (upload, upload.replace("me:s3cret@127.0.0.1", "me:s3cret@nowhere.invalid")):
+            for one in looked_at(patient, endpoint, f"{more}, connect_timeout: 1s"):
+                assert "s3cret" not in f"{one.says} {one.mend}"
+
+
+HANGS = (
+    "import sys; from edge_agent.cli import doctor, main; "
+    "doctor.SILENCE_S = float(sys.argv.pop()); sys.exit(main.main(sys.argv[1:]))"
+)
+
+
+def test_doctor_ends_itself_where_a_look_never_comes_back(tmp_path: Path) -> None:
+    """With a sentence, and an exit code."""
+    os.mkfifo(tmp_path / "agent.yaml")
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS, "doctor", "--config", tmp_path / "agent.yaml", "0.1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "fail  doctor        nothing more came in 0 s" in done.stdout
+
+
+def test_doctor_heeds_ctrl_c_while_a_look_does_not_come_back(tmp_path: Path) -> None:
+    """At once, whatever it waits for."""
+    os.mkfifo(tmp_path / "agent.yaml")
+    words = ["doctor", "--config", str(tmp_path / "agent.yaml"), "3600"]
+    with subprocess.Popen([sys.executable, "-c", HANGS, *words]) as process:
+        # It opens the pipe to read when somebody opens it to write.
+        writer = os.open(tmp_path / "agent.yaml", os.O_WRONLY)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == -signal.SIGINT
+        os.close(writer)
+
+
+def test_doctor_finds_the_agent_of_a_queue_on_another_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service tells of itself in systemd's directory, which a person's shell does not name."""
+    monkeypatch.setattr(assembly, "SERVICE_DIRECTORY", tmp_path / "run")
+    queue = tmp_path / "ssd" / "q.db"
+    assert assembly.runtime_directory(queue, {}) == queue.parent
+    (tmp_path / "run").mkdir()
+    for written, found in (
+        ({"queue": str(queue)}, tmp_path / "run"),
+        ({"queue": "/other"}, queue.parent),
+        ([], queue.parent),
+        ({}, queue.parent),
+    ):
+        (tmp_path / "run" / "status.json").write_text(json.dumps(written))
+        assert assembly.runtime_directory(queue, {}) == found
+    assert assembly.runtime_directory(queue, {"RUNTIME_DIRECTORY": "/run/x"}) == Path("/run/x")
+
+
+@pytest.mark.parametrize("written", ["[]", "{}", "7", '{"pid": 1}', '{"pid": "x"}', "\xff"])
+def test_doctor_takes_a_status_of_another_age_for_none(tmp_path: Path, written: str) -> None:
+    """No traceback, and the rest is looked at."""
+    site = Site(tmp_path)
+    site.configure("sensors: [{name: s, type: simulated}]\n")
+    CloudSyncQueue(site.queue).close()
+    (tmp_path / "status.json").write_text(written, encoding="latin-1")
+    done = command("doctor", "--config", site.config)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 of 1 answer" in done.stdout

@@ -131,7 +131,7 @@ def test_doctor_takes_a_number_of_restarts_that_is_none_for_none(patient: Patien
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("ProtectSystem", "full"), ("ReadWritePaths", '"/mnt/my ssd"')]
+    ("name", "value"), [("ProtectSystem", "full"), ("ReadWritePaths", "/srv -/mnt/my ssd")]
 )
 def test_doctor_goes_by_the_sandbox_as_it_is(patient: Patient, name: str, value: str) -> None:
     """A drop-in may have opened it."""
