@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
+import re
 import shlex
 import stat
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,8 @@ from edge_agent.config.sensors import i2c_chip
 #: Source: https://www.raspberrypi.com/documentation/computers/os.html#get_throttled
 _UNDER_VOLTAGE, _WAS_UNDER_VOLTAGE, _TOO_HOT, _WAS_TOO_HOT = 1 << 0, 1 << 16, 1 << 3, 1 << 19
 _THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+#: What a driver says that lacks a library.
+_INSTALL = re.compile(r"sudo apt install [a-z0-9 -]+")
 #: What raspi-config writes, for a Pi that does not have it.
 _SWITCHES = {"i2c": "dtparam=i2c_arm=on", "spi": "dtparam=spi=on", "onewire": "dtoverlay=w1-gpio"}
 _SUPPLY = "use the supply that the board's maker names, with a short, thick cable"
@@ -141,7 +144,7 @@ def _answers(case: Case, closed: set[str]) -> Iterator[Finding]:
         return
     told = case.running.get("sensors", {}) if case.running else None
     if told is not None:
-        for name in sensors.keys() - told.keys():
+        for name in sorted(sensors.keys() - told.keys()):
             says = f"{name}: the running agent does not know it yet"
             yield Finding("sensor", WARN, says, _reload(case))
         outcomes = last_read([sensors[name] for name in sensors if name in told], told)
@@ -152,9 +155,10 @@ def _answers(case: Case, closed: set[str]) -> Iterator[Finding]:
     else:
         outcomes = read_now(list(sensors.values()), case.queue_path, case.machine.clock)
     for outcome in outcomes:
+        details = (told or {}).get(outcome.name, {}).get("details", {})
         for name, why in outcome.faults.items():
-            words = f"{FAULTS[why]} ({why})" if why in FAULTS else why
-            mend = _look(case, sensors[outcome.name], why)
+            words = details.get(name) or (f"{FAULTS[why]} ({why})" if why in FAULTS else why)
+            mend = _look(case, sensors[outcome.name], words)
             yield Finding("sensor", FAIL, f"{name}: {words}", mend)
     yield from _well(outcomes)
 
@@ -179,15 +183,13 @@ def _reload(case: Case) -> str:
     return "sudo systemctl reload pyvorin-agent" if case.installed else case.restart
 
 
-def _look(case: Case, sensor: Sensor, why: str) -> str:
+def _look(case: Case, sensor: Sensor, words: str) -> str:
     """What helps against a fault, or shows more of it."""
     masters = (case.machine.root / "sys/bus/w1/devices").glob("w1_bus_master*")
     if sensor.type == "w1" and not any(masters):
         return switch_on(case.machine, "onewire")
-    if why == "driver" and case.installed:
-        return (
-            f"`sudo journalctl -u pyvorin-agent | grep {shlex.quote(sensor.name)}` names the cause"
-        )
+    if asked := _INSTALL.search(words):
+        return f"{asked[0]} && {case.restart}" if case.installed else asked[0]
     if chip := i2c_chip(sensor.options):
         bus = chip[0].removeprefix("/dev/i2c-")
         scan = case.command(f"sensors scan --bus {shlex.quote(bus)}")

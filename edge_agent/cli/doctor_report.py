@@ -97,8 +97,13 @@ class Patience:
             if self._over:
                 return
             self._news.clear()
-        self._report.tell(stuck(self._report.findings, self._silence_s))
-        self._end(self._report.end())
+        code = 1
+        try:
+            self._report.tell(stuck(self._report.findings, self._silence_s))
+            code = self._report.end()
+        finally:
+            # Also where nobody reads any more.
+            self._end(code)
 
 
 def stuck(findings: list[Finding], silence_s: float) -> Finding:

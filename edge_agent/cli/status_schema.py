@@ -70,6 +70,7 @@ _SENSOR = object_of(
     failures=said(COUNT, "In a row."),
     overruns=said(COUNT, "Ticks missed since the start."),
     faults=by_name(TEXT, "Why the sensor, or a channel of it, is faulty; empty: it is well."),
+    details=by_name(TEXT, "The same in a sentence, as the journal has it; not of each."),
     faulty_since=by_name(NUMBER, "Unix seconds; not where nobody knows."),
     history=said(
         object_of(

@@ -169,6 +169,7 @@ def _sensor(slot: Slot, parts: Parts) -> dict[str, Any]:
     last = dict(slot.last)
     intake = parts.poller.intake
     faults, history = _faults(slot, dict(intake.faults.faulty)), intake.history.told(slot.plan.name)
+    details = dict(intake.details)
     since = {fault["name"]: fault["from"] for fault in history["last"] if fault["to"] is None}
     return {
         "last": {name: reading.to_dict() for name, reading in last.items()},
@@ -176,6 +177,7 @@ def _sensor(slot: Slot, parts: Parts) -> dict[str, Any]:
         "overruns": slot.overruns,
         "faults": faults,
         # Of one from before the history was kept nobody knows.
+        "details": {name: details[name] for name in faults if name in details},
         "faulty_since": {name: since[name] for name in faults if name in since},
         "history": history,
     }

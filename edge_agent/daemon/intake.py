@@ -61,6 +61,9 @@ class Intake:
         """
         self.pending = pending
         self.faults = FaultBook()
+        #: what the journal says of each fault, by the faulty one's name; not of those from before
+        #: a restart, until they show again
+        self.details: dict[str, str] = {}
         self.history = FaultHistory()
         #: sensors whose past faults are still to be known again
         self._unrecalled = [*slots]
@@ -163,6 +166,7 @@ class Intake:
         self.read_total = former.read_total
         self.pending.inherit(former.pending, now)
         self.faults, self._unsaid = former.faults, former._unsaid
+        self.details = former.details
         self.history = former.history
         self._faults_restored = former._faults_restored
         self._end_faults_of_others(now)
@@ -288,6 +292,10 @@ class Intake:
     def _quality(self, slot: Slot, name: str, reason: str, detail: str, now: float) -> None:
         """Tell the journal and the far end when a sensor, or a channel, becomes faulty or well."""
         self._recall_faults(now)
+        if reason and detail:
+            self.details[name] = detail
+        else:
+            self.details.pop(name, None)
         reading = self.faults.report(
             name, reason, now, timestamp=self._clock.wall(), metadata=self._own(slot)
         )

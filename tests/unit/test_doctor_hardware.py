@@ -166,3 +166,98 @@ def test_doctor_asks_the_kernels_monitor_where_the_firmware_tells_nothing(
     patient.plant("sys/class/hwmon/hwmon1/name", "rpi_volt\n")
     patient.plant("sys/class/hwmon/hwmon1/in0_lcrit_alarm", f"{alarm}\n")
     assert told(looked_at(patient))[2:] == [("power", level)]
+
+
+def test_doctor_tells_the_sentence_that_the_running_agent_has(patient: Patient) -> None:
+    """It knows the cause; the word is for programs."""
+    patient.run(
+        sensors={
+            "fridge": {"last": {}, "faults": {"fridge": "nack"}, "details": {"fridge": "no 0x76"}}
+        }
+    )
+    assert ill(looked_at(patient)).says == "fridge: no 0x76"
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_doctor_hands_on_the_command_that_a_driver_names(
+    patient: Patient, *, installed: bool
+) -> None:
+    """A library that is missing is installed, and the service begins anew with it."""
+    words = "GPIO17: No module named 'lgpio'; sudo apt install python3-gpiozero python3-lgpio"
+    patient.plant("dev/gpiochip0")
+    patient.configure("sensors: [{name: door, type: contact, pin: 17}]")
+    sensor = {"last": {}, "faults": {"door": "library"}, "details": {"door": words}}
+    patient.run(sensors={"door": sensor})
+    mend = ill(list(hardware(patient.case(installed=installed)))).mend
+    restart = " && sudo systemctl restart pyvorin-agent" if installed else ""
+    assert mend == f"sudo apt install python3-gpiozero python3-lgpio{restart}"
+
+
+def test_doctor_says_which_bus_there_is_instead(patient: Patient) -> None:
+    """To switch on what is on already helps nobody."""
+    patient.configure(CHIP.replace("bus: 1", "bus: 3"))
+    assert "name one that is there (i2c-1)" in ill(looked_at(patient)).mend
+
+
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [(True, "sudo raspi-config nonint do_onewire 0"), (False, "add the line dtoverlay=w1-gpio")],
+)
+def test_doctor_switches_1_wire_on(patient: Patient, words: str, *, tool: bool) -> None:
+    """With the tool of Raspberry Pi OS, or without; not where a bus is there already."""
+    patient.configure("sensors: [{name: t, type: w1, id: 28-0316a2795bff}]")
+    patient.run(sensors={"t": {"last": {}, "faults": {"t": "absent"}}})
+    if not tool:
+        (patient.root / "usr/bin/raspi-config").unlink()
+    assert words in ill(looked_at(patient)).mend
+    patient.plant("sys/bus/w1/devices/w1_bus_master2/uevent")
+    assert "sensors scan` shows what the kernel" in ill(looked_at(patient)).mend
+
+
+def test_doctor_sends_a_new_sensor_to_a_reload(patient: Patient) -> None:
+    """Its wiring is not to blame; the others are told of."""
+    patient.configure(f"{CHIP[:-2]}, {{name: attic, type: simulated}}]\n")
+    found = ill(looked_at(patient))
+    assert found.says == "attic: the running agent does not know it yet"
+    assert found.mend == "sudo systemctl reload pyvorin-agent"
+
+
+def test_doctor_counts_no_sensor_that_has_not_reported(patient: Patient) -> None:
+    """Just started, or one that reports now and then: no fault, and no answer either."""
+    found = looked_at(patient)
+    assert (found[-1].level, found[-1].says) == (
+        OK,
+        "0 of 1 answer; nothing reported yet by fridge",
+    )
+
+
+@pytest.mark.parametrize("shut", ["file", "folder"])
+def test_doctor_reads_no_sensor_without_the_queue_that_knows_its_count(
+    patient: Patient, shut: str
+) -> None:
+    """A meter would begin at 0; the queue's own line says what is wrong with it."""
+    patient.status = None
+    if shut == "file":
+        (patient.queue / "q.db").touch()
+    else:
+        patient.denied.add(patient.queue)
+    found = ill(looked_at(patient))
+    assert (found.level, found.says) == (WARN, "not read, as the queue cannot be")
+
+
+def test_doctor_of_a_trial_names_the_configuration_in_commands(patient: Patient) -> None:
+    """And has a person log in anew, who is no service to restart."""
+    read(patient, fridge="nack")
+    trial = list(hardware(patient.case(installed=False)))
+    assert f"sensors scan --bus 1 --config {patient.config}`" in ill(trial).mend
+    os.chown(patient.root / "dev/i2c-1", 0, 1)
+    patient.denied.add(patient.root / "dev/i2c-1")
+    mend = ill(list(hardware(patient.case(installed=False)))).mend
+    assert mend == "`sudo usermod -aG daemon pyvorin`, then log in anew"
+
+
+def test_doctor_loads_i2c_dev_and_starts_the_service_anew(patient: Patient) -> None:
+    """systemd lets a service have the devices that were known when it was started."""
+    (patient.root / "dev/i2c-1").unlink()
+    patient.plant("sys/bus/i2c/devices/i2c-1/name", "bcm2835")
+    assert ill(looked_at(patient)).mend.endswith("&& sudo systemctl restart pyvorin-agent")

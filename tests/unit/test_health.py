@@ -154,6 +154,22 @@ def test_health_document_says_since_when_a_sensor_is_faulty(rig: Rig) -> None:
     assert health.document(health.line(parts), parts)["sensors"]["door"]["faulty_since"] == {}
 
 
+def test_health_document_has_the_whole_sentence_of_a_fault(rig: Rig) -> None:
+    """As the journal has it, while it goes on; a restart leaves the word alone."""
+    door = ScriptedSensor(SensorError("no answer on i2c-1", reason="nack"))
+    parts = rig.parts(slot("door", door), slot("gate"))
+    parts.poller.intake.faults.restore({"gate": "nack"})
+    rig.clock.advance(3600)
+    sensors = health.document(health.line(parts), parts)["sensors"]
+    assert sensors["door"]["details"] == {"door": "no answer on i2c-1"}
+    assert sensors["gate"]["details"] == {}
+    door.reads = [1.0]
+    rig.clock.advance(3600)
+    parts.poller.step(rig.clock.monotonic())
+    assert health.document(health.line(parts), parts)["sensors"]["door"]["details"] == {}
+    assert parts.poller.intake.details == {}
+
+
 def test_health_of_a_new_start_says_when_something_was_delivered_last(
     tmp_path: Path, clock: FakeClock
 ) -> None:
