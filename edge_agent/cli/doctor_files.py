@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding
+from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding, real
 from edge_agent.daemon.privacy_key import LEAST_BYTES, MOST_BYTES
 
 #: What a service does not see, by the setting that hides it (systemd.exec(5)).
@@ -47,7 +47,7 @@ def hidden(case: Case, path: Path) -> bool:
         if case.unit.get(setting, "no") not in ("no", "read-only")
         for folder in some
     )
-    return any(path.resolve().is_relative_to(folder) for folder in folders)
+    return any(real(path).is_relative_to(folder) for folder in folders)
 
 
 def closed_folder(case: Case, path: Path) -> Path | None:

@@ -55,6 +55,14 @@ def within_a_sentence(mend: str) -> str:
     return mend if "`" in mend else f"`{mend}`"
 
 
+def real(path: Path) -> Path:
+    """A path without links; as it is where they lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path
+
+
 @dataclasses.dataclass(frozen=True)
 class Machine:
     """Where this machine's facts are, so that a test can put others in their place."""

@@ -158,7 +158,9 @@ def _answers(case: Case, closed: set[str]) -> Iterator[Finding]:
         details = (told or {}).get(outcome.name, {}).get("details", {})
         for name, why in outcome.faults.items():
             words = details.get(name) or (f"{FAULTS[why]} ({why})" if why in FAULTS else why)
-            mend = _look(case, sensors[outcome.name], words)
+            # The device is open to the user: systemd has it kept from the service since its start.
+            again = why == "permission"
+            mend = case.restart if again else _look(case, sensors[outcome.name], words)
             yield Finding("sensor", FAIL, f"{name}: {words}", mend)
     yield from _well(outcomes)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_agent.cli.doctor_files import closed_folder
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding
+from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding, real
 from edge_agent.cli.doctor_mounts import Mount, mount_of, unmounted
 from edge_agent.cli.status_text import span
 from edge_agent.cloud_sync.flock import FlusherLock
@@ -62,7 +62,7 @@ def _make(case: Case, folder: Path) -> str:
 
 
 def _place(case: Case, folder: Path) -> Iterator[Finding]:
-    mount = mount_of(folder.resolve(), case.machine)
+    mount = mount_of(real(folder), case.machine)
     another = f"set queue.path to a folder on a card or disk: `sudoedit {case.config_name}`"
     if mount.kind in _IN_MEMORY or mount.source.startswith(_MEMORY_DISKS):
         says = f"{folder} lies in memory ({mount.kind}): every power cut empties the queue"
@@ -93,7 +93,7 @@ def _place(case: Case, folder: Path) -> Iterator[Finding]:
 
 def _errors(case: Case, mount: Mount) -> Iterator[Finding]:
     """What ext4 found wrong with itself; it notes that until the disk is checked."""
-    disk = (case.machine.root / "sys/dev/block" / mount.device).resolve().name
+    disk = real(case.machine.root / "sys/dev/block" / mount.device).name
     count = case.machine.text(f"sys/fs/ext4/{disk}/errors_count")
     if count.isdecimal() and int(count):
         says = f"the kernel found {count} errors on {mount.point}: the card or disk may be failing"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.cli.doctor_files import hidden
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding
+from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding, real
 from edge_agent.cli.status_text import span
 
 UNIT = "pyvorin-agent.service"
@@ -111,7 +111,7 @@ def _sandbox(case: Case) -> Iterator[Finding]:
         mend = f"set queue.path to a folder elsewhere: `sudoedit {case.config_name}`"
         yield Finding("sandbox", FAIL, says, mend)
         return
-    if unit.get("ProtectSystem") != "strict" or _may_write(unit, {folder, folder.resolve()}):
+    if unit.get("ProtectSystem") != "strict" or _may_write(unit, {folder, real(folder)}):
         return
     make = f"sudo install -d -m 0750 -o {case.user} -g {case.user} {shlex.quote(str(folder))} && "
     line = f'[Service]\\nReadWritePaths="{folder}"\\n'
@@ -130,7 +130,7 @@ def _may_write(unit: Mapping[str, str], places: set[Path]) -> bool:
     # systemd puts no quotes around a path with a space in it.
     spaced = (path for path in above if " " in str(path))
     return bool(
-        above.intersection((*paths, *(path.resolve() for path in paths if path.is_absolute())))
+        above.intersection((*paths, *(real(path) for path in paths if path.is_absolute())))
         or any(str(path) in written for path in spaced)
     )
 

@@ -148,3 +148,10 @@ def test_doctor_of_a_trial_gives_the_key_to_whoever_runs_it(patient: Patient) ->
     patient.configure(f"upload: {{endpoint: 'https://api.example.com/', api_key_file: {file}}}\n")
     mend = ill(list(files(patient.case(installed=False)))).mend
     assert mend == f"sudo chown pyvorin {file} && chmod 0600 {file}"
+
+
+def test_doctor_survives_links_in_a_circle(patient: Patient) -> None:
+    """They are told as what cannot be read."""
+    link = patient.root / "key"
+    link.symlink_to(link)
+    assert "symbolic links" in ill(looked_at(patient, f"api_key_file: {link}")).says

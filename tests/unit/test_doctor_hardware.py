@@ -261,3 +261,11 @@ def test_doctor_loads_i2c_dev_and_starts_the_service_anew(patient: Patient) -> N
     (patient.root / "dev/i2c-1").unlink()
     patient.plant("sys/bus/i2c/devices/i2c-1/name", "bcm2835")
     assert ill(looked_at(patient)).mend.endswith("&& sudo systemctl restart pyvorin-agent")
+
+
+def test_doctor_has_the_service_begin_anew_where_systemd_keeps_a_device_from_it(
+    patient: Patient,
+) -> None:
+    """A bus that was switched on after its start: its file is open to the user all the same."""
+    read(patient, fridge="permission")
+    assert ill(looked_at(patient)).mend == "sudo systemctl restart pyvorin-agent"
