@@ -59,10 +59,10 @@ def configured(file: Path) -> Configured:
 def _refused(file: Path, error: ConfigError) -> Finding:
     first, more = str(error.problems[0]), len(error.problems) - 1
     says = f"{first}{f' (and {more} more)' if more else ''}"
-    of = "" if file.absolute() == CONFIG_FILE else f" --config {shlex.quote(str(file))}"
-    mend = (
-        f"`sudo pyvorin-agent check{of}` names every mistake; `sudoedit {shlex.quote(str(file))}`"
-    )
+    name, trial = shlex.quote(str(file)), file.absolute() != CONFIG_FILE
+    of = f" --config {name}" if trial else ""
+    check = f"{'' if trial else 'sudo '}pyvorin-agent check{of}"
+    mend = f"`{check}` names every mistake; `sudoedit {name}`"
     if os.strerror(errno.EACCES) in says and os.geteuid():
         mend = f"sudo pyvorin-agent doctor{of}"
     return Finding("configuration", FAIL, says, mend)

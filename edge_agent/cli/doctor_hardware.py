@@ -162,15 +162,15 @@ def _answers(case: Case, closed: set[str]) -> Iterator[Finding]:
             again = why == "permission"
             mend = case.restart if again else _look(case, sensors[outcome.name], words)
             yield Finding("sensor", FAIL, f"{name}: {words}", mend)
-    yield from _well(outcomes)
+    yield from _well(outcomes, len(case.config.sensors))
 
 
-def _well(outcomes: Sequence[Outcome]) -> Iterator[Finding]:
+def _well(outcomes: Sequence[Outcome], total: int) -> Iterator[Finding]:
     """How many answer; an agent that was just started, or reports now and then, owes some."""
     well = [one for one in outcomes if not one.faults]
     owed = [one.name for one in well if not one.readings]
     if well:
-        says = f"{len(well) - len(owed)} of {len(outcomes)} answer"
+        says = f"{len(well) - len(owed)} of {total} answer"
         still = f"; nothing reported yet by {', '.join(owed)}" if owed else ""
         yield Finding("sensors", OK, says + still)
 

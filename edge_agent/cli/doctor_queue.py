@@ -46,7 +46,10 @@ def queue(case: Case) -> Iterator[Finding]:
         folder.stat()
     except (FileNotFoundError, NotADirectoryError):
         says = f"there is no folder {folder}, where queue.path is"
-        yield Finding("queue", FAIL, says, _make(case, folder))
+        if not case.installed and _can_be_made(case, folder):
+            yield Finding("queue", OK, f"{says}; the agent makes it")
+        else:
+            yield Finding("queue", FAIL, says, _make(case, folder))
     except OSError as exc:
         says = f"{folder}: {exc.strerror}: the disk fails, or is gone"
         yield Finding("queue", FAIL, says, "`sudo dmesg | tail -n 30` says why")
@@ -59,6 +62,12 @@ def queue(case: Case) -> Iterator[Finding]:
 def _make(case: Case, folder: Path) -> str:
     name = shlex.quote(str(folder))
     return f"sudo install -d -m 0750 -o {case.user} -g {case.user} {name}"
+
+
+def _can_be_made(case: Case, folder: Path) -> bool:
+    """Whether a trial's agent may make it, as it does where it can."""
+    above = next(path for path in folder.parents if case.machine.there(path))
+    return case.machine.may(above, os.W_OK | os.X_OK)
 
 
 def _place(case: Case, folder: Path) -> Iterator[Finding]:

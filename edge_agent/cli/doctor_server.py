@@ -156,7 +156,8 @@ def _answer(case: Case, verdict: Verdict, took_s: float) -> Finding:
         mend = f"upload.timeout allows more than doctor waits; `{fares}` tells how the agent fares"
         return Finding("endpoint", WARN, f"{says}, in {took_s:.0f} s", mend)
     busy = verdict.action in (Action.HELD, Action.BROKEN, Action.IN_PROGRESS)
-    mend = _FIRST_AID.get(word) or remedy_of(state, verdict.reason) or _TRY
+    near = "proxy" if word in _FIRST_AID and case.config.upload.proxy else word
+    mend = _FIRST_AID.get(near) or remedy_of(state, verdict.reason) or _TRY
     return Finding("endpoint", WARN if busy else FAIL, says, mend)
 
 

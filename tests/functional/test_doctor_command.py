@@ -101,6 +101,11 @@ def test_doctor_names_a_machine_on_which_nobody_listens(patient: Patient) -> Non
         port = gone.getsockname()[1]
     found = ill(looked_at(patient, f"http://127.0.0.1:{port}/"))
     assert "nothing listens there" in found.says
+    assert "upload.endpoint" in found.mend
+    found = ill(
+        looked_at(patient, "https://a.example/", f"auth: none, proxy: 'http://127.0.0.1:{port}'")
+    )
+    assert "see upload.proxy" in found.mend
 
 
 def test_doctor_names_a_name_that_cannot_be_looked_up(patient: Patient) -> None:

@@ -100,4 +100,5 @@ def test_doctor_names_the_file_in_the_command_where_it_is_not_the_services(
     if installed:
         monkeypatch.setattr(doctor_config, "CONFIG_FILE", patient.config)
     mend = configured(patient.config).findings[0].mend
-    assert f"`sudo pyvorin-agent check{option.replace('FILE', str(patient.config))}`" in mend
+    check = f"pyvorin-agent check{option.replace('FILE', str(patient.config))}`"
+    assert (f"`sudo {check}" if installed else f"`{check}") in mend

@@ -246,3 +246,13 @@ def test_doctor_tells_a_full_queue_from_a_full_disk(patient: Patient) -> None:
     patient.status["queue"] = {"size_bytes": 400 * 10**6}
     patient.run(health={"hours_left": 48})
     assert told(looked_at(patient))[-1] == ("room", OK)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_doctor_lets_a_trial_make_its_folder(patient: Patient, *, writable: bool) -> None:
+    """As the agent does at its first start, where it may."""
+    patient.configure("", patient.root / "my/own")
+    if not writable:
+        patient.denied.add(patient.root)
+    found = list(queue(patient.case(installed=False)))
+    assert told(found) == [("queue", OK if writable else FAIL)]
