@@ -101,7 +101,8 @@ def _has_group(case: Case, gid: int, uid: int, mode: int) -> bool:
     )
     if "Groups" not in fields:
         return True
-    users, groups = fields["Uid"].split(), [*fields["Gid"].split(), *fields["Groups"].split()]
+    users = fields.get("Uid", "").split()
+    groups = [*fields.get("Gid", "").split(), *fields["Groups"].split()]
     return str(gid) in groups or str(uid) in users or "0" in users
 
 

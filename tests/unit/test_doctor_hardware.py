@@ -269,3 +269,10 @@ def test_doctor_has_the_service_begin_anew_where_systemd_keeps_a_device_from_it(
     """A bus that was switched on after its start: its file is open to the user all the same."""
     read(patient, fridge="permission")
     assert ill(looked_at(patient)).mend == "sudo systemctl restart pyvorin-agent"
+
+
+def test_doctor_survives_a_process_table_that_tells_little(patient: Patient) -> None:
+    """Of the groups it goes by what there is."""
+    os.chown(patient.root / "dev/i2c-1", 0, 1)
+    patient.plant("proc/7/status", "Groups:\t29\n")
+    assert "joined group daemon" in ill(looked_at(patient)).says
