@@ -359,6 +359,28 @@ def test_doctor_shows_no_secret(patient: Patient, tmp_path: Path) -> None:
                 assert "s3cret" not in f"{one.says} {one.mend}"
 
 
+def test_doctor_shows_the_servers_certificate_only_where_that_is_to_blame(
+    patient: Patient, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """A file of authorities that is damaged is our own."""
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nnone\n")
+    with serving(authority.issue_cert("127.0.0.1")) as https:
+        found = ill(looked_at(patient, https.url, trusting(patient)))
+    assert (found.topic, "Cold Chain CA" in found.says) == ("tls", False)
+    assert "the files of upload.tls" in found.mend
+
+
+def test_doctor_asks_the_server_whatever_became_of_the_privacy_key(
+    patient: Patient, httpserver: HTTPServer
+) -> None:
+    """They have nothing to do with each other."""
+    httpserver.expect_request("/").respond_with_data("{}")
+    upload = f"upload: {{endpoint: '{httpserver.url_for('/')}', auth: none}}\n"
+    patient.configure(f"{upload}privacy: {{hash: ['metadata.user'], key_file: /nowhere/key}}\n")
+    found = told(list(server(patient.case())))
+    assert found == [("privacy", FAIL), ("dns", OK), ("endpoint", OK)]
+
+
 HANGS = (
     "import sys; from edge_agent.cli import doctor, main; "
     "doctor.SILENCE_S = float(sys.argv.pop()); sys.exit(main.main(sys.argv[1:]))"

@@ -198,3 +198,9 @@ def test_doctor_leaves_the_persons_own_drop_ins_alone(patient: Patient) -> None:
     mend = ill(looked_at(patient)).mend
     assert "revert" not in mend
     assert "pyvorin-agent.service.d/zz-watchdog.conf" in mend
+
+
+def test_doctor_does_not_call_well_what_is_disabled(patient: Patient) -> None:
+    """It runs, and does not start at boot: that is one line."""
+    patient.unit["UnitFileState"] = "disabled"
+    assert [one.level for one in looked_at(patient) if one.topic == "service"] == [FAIL]
