@@ -109,6 +109,7 @@ def examine(config_file: Path, machine: Machine) -> Iterator[Finding]:
         *(machine, config, config_file.absolute(), installed, _own_name(), status),
         handed_key=bool(handed),
         unit=unit,
+        files=loaded.files if loaded else (),
     )
     yield from used(case, loaded)
     yield from doctor_service.service(case)

@@ -62,7 +62,7 @@ def _refused(file: Path, error: ConfigError) -> Finding:
     name, trial = shlex.quote(str(file)), file.absolute() != CONFIG_FILE
     of = f" --config {name}" if trial else ""
     check = f"{'' if trial else 'sudo '}pyvorin-agent check{of}"
-    mend = f"`{check}` names every mistake; `sudoedit {name}`"
+    mend = f"`{check}` names every mistake, with its file and line"
     if os.strerror(errno.EACCES) in says and os.geteuid():
         mend = f"sudo pyvorin-agent doctor{of}"
     return Finding("configuration", FAIL, says, mend)

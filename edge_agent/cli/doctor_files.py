@@ -27,7 +27,7 @@ def files(case: Case) -> Iterator[Finding]:
     if case.handed_key:
         yield Finding("key", OK, "systemd hands it over as a credential")
     elif upload.endpoint and upload.auth != "none" and not (upload.api_key or upload.api_key_file):
-        mend = f"set upload.api_key_file, or upload.auth: none: `sudoedit {case.config_name}`"
+        mend = f"set upload.api_key_file, or upload.auth: none: `{case.edit}`"
         yield Finding("key", WARN, "there is none, so requests bear no Authorization", mend)
     if upload.endpoint:
         tls = upload.tls
@@ -65,14 +65,14 @@ def _read(case: Case, topic: str, key: str, name: str | None) -> Iterator[Findin
     if hidden(case, path):
         there = Path("/etc/pyvorin") / path.name
         copy = f"sudo install -m 0640 -g {user} {shlex.quote(name)} {shlex.quote(str(there))}"
-        mend = f"`{copy}`; then write {there} for {key}: `sudoedit {case.config_name}`"
+        mend = f"`{copy}`; then write {there} for {key}: `{case.edit}`"
         says = f"{key}: the service does not see {path}: its sandbox hides that folder"
         yield Finding(topic, FAIL, says, mend)
         return
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
-            mend = f"name a file for {key}: `sudoedit {case.config_name}`"
+            mend = f"name a file for {key}: `{case.edit}`"
             yield Finding(topic, FAIL, f"{key}: {path} is no file", mend)
             return
         with path.open("rb") as file:

@@ -115,6 +115,8 @@ class Case:
     handed_key: bool = False
     #: what systemd says of the service; empty where it says nothing, and for a trial
     unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: what the configuration was read from; empty where its main file has a mistake
+    files: Sequence[Path] = ()
 
     @property
     def running(self) -> Mapping[str, Any] | None:
@@ -145,6 +147,12 @@ class Case:
     def owned(self, path: Path) -> str:
         """The words for chown(1): the agent's user, with that user's own group, and the path."""
         return f"{self.user}: {shlex.quote(str(path))}"
+
+    @property
+    def edit(self) -> str:
+        """The command to change a setting, wherever it stands."""
+        names = " ".join(shlex.quote(str(file)) for file in self.files or (self.config_file,))
+        return f"{'sudoedit' if self.installed else 'nano'} {names}"
 
     def command(self, words: str) -> str:
         """A command of ours, for who runs this agent."""

@@ -116,10 +116,10 @@ def _switch_on(case: Case, topic: str, node: str) -> str:
     others = sorted(path.name for path in (machine.root / "dev").glob(f"{topic}*"))
     if others:
         there = ", ".join(others)
-        return f"name one that is there ({there}): `sudoedit {case.config_name}`"
+        return f"name one that is there ({there}): `{case.edit}`"
     if topic in _SWITCHES:
         return switch_on(machine, topic)
-    return f"`ls /dev` shows what there is; then correct the sensor: `sudoedit {case.config_name}`"
+    return f"`ls /dev` shows what there is; then correct the sensor: `{case.edit}`"
 
 
 def switch_on(machine: Machine, bus: str) -> str:
@@ -139,7 +139,7 @@ def _answers(case: Case, closed: set[str]) -> Iterator[Finding]:
     sensors = {one.name: one for one in case.config.sensors if one.name not in closed}
     if not case.config.sensors:
         scan = case.command("sensors scan")
-        mend = f"`{scan}` shows what is wired; then `sudoedit {case.config_name}`"
+        mend = f"`{scan}` shows what is wired; then `{case.edit}`"
         yield Finding("sensors", WARN, "none is configured: there is nothing to read", mend)
     if not sensors:
         return

@@ -72,7 +72,7 @@ def _can_be_made(case: Case, folder: Path) -> bool:
 
 def _place(case: Case, folder: Path) -> Iterator[Finding]:
     mount = mount_of(real(folder), case.machine)
-    another = f"set queue.path to a folder on a card or disk: `sudoedit {case.config_name}`"
+    another = f"set queue.path to a folder on a card or disk: `{case.edit}`"
     if mount.kind in _IN_MEMORY or mount.source.startswith(_MEMORY_DISKS):
         says = f"{folder} lies in memory ({mount.kind}): every power cut empties the queue"
         yield Finding("queue", FAIL, says, another)
@@ -119,7 +119,7 @@ def _own(case: Case, folder: Path) -> str:
         return f"sudo chown -R {case.owned(folder)}"
     own = folder / "pyvorin"
     path = own / case.queue_path.name
-    return f"`{_make(case, own)}`; then set queue.path to {path}: `sudoedit {case.config_name}`"
+    return f"`{_make(case, own)}`; then set queue.path to {path}: `{case.edit}`"
 
 
 def _files(case: Case, folder: Path) -> Iterator[Finding]:
@@ -177,7 +177,7 @@ def _room(case: Case, folder: Path) -> Iterator[Finding]:
     kept, most = settings.min_free_disk_bytes, settings.max_size_bytes
     says = f"{free / 1e6:.0f} MB are free"
     mend = "sudo apt clean && sudo journalctl --vacuum-size=50M && df -h"
-    more = f"`sudoedit {case.config_name}`"
+    more = f"`{case.edit}`"
     raise_ = f"see why the server takes nothing, or raise queue.max_size: {more}"
     if free <= kept:
         says += f", and queue.min_free_disk wants {kept / 1e6:.0f} MB: the queue cannot grow"

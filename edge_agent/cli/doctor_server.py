@@ -86,7 +86,7 @@ def _asked(case: Case, endpoint: str, *, keyed: bool) -> Iterator[Finding]:
     try:
         uploader = make_uploader(dataclasses.replace(case.config, upload=upload), case.clock, {})
     except UploaderError as exc:
-        yield Finding("endpoint", FAIL, str(exc), f"sudoedit {case.config_name}")
+        yield Finding("endpoint", FAIL, str(exc), f"{case.edit}")
         return
     if not isinstance(uploader, HTTPCloudUploader):
         return
@@ -171,4 +171,4 @@ def _met(case: Case) -> Iterator[Finding]:
         yield Finding("upload", WARN, says, mend)
     if period := (case.running or {}).get("request", {}).get("quota_reached"):
         says = f"upload.quota of {period} is used up: telemetry and logs wait for the next period"
-        yield Finding("upload", WARN, says, f"raise upload.quota: `sudoedit {case.config_name}`")
+        yield Finding("upload", WARN, says, f"raise upload.quota: `{case.edit}`")

@@ -108,7 +108,7 @@ def _sandbox(case: Case) -> Iterator[Finding]:
     folder, unit = case.queue_path.parent, case.unit
     if hidden(case, folder):
         says = f"the service does not see {folder}, where queue.path is: its sandbox hides it"
-        mend = f"set queue.path to a folder elsewhere: `sudoedit {case.config_name}`"
+        mend = f"set queue.path to a folder elsewhere: `{case.edit}`"
         yield Finding("sandbox", FAIL, says, mend)
         return
     if unit.get("ProtectSystem") != "strict" or _may_write(unit, {folder, real(folder)}):

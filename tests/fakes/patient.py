@@ -36,7 +36,20 @@ UNIT = {
 BOOK = {"dead": 0}
 #: What a remedy may begin with.
 COMMANDS = {
-    *("sudo", "sudoedit", "echo", "printf", "grep", "tail", "ls", "df", "ip", "getent", "chmod"),
+    *(
+        "sudo",
+        "sudoedit",
+        "nano",
+        "echo",
+        "printf",
+        "grep",
+        "tail",
+        "ls",
+        "df",
+        "ip",
+        "getent",
+        "chmod",
+    ),
     *("systemctl", "systemd-analyze", "journalctl", "chronyc", "ntpq", "timedatectl"),
     "pyvorin-agent",
 }
@@ -82,10 +95,12 @@ class Patient:
 
     def case(self, *, installed: bool = True, handed_key: bool = False) -> Case:
         machine = Machine(self.clock, self.root, self._ask, self._may)
-        config = load(self.config, {}).config
+        loaded = load(self.config, {})
+        config = loaded.config
         return Case(
             *(machine, config, self.config, installed, "pyvorin", self.status),
             handed_key=handed_key,
+            files=loaded.files,
             unit=machine.properties(*PROPERTIES, unit=UNIT_NAME) if installed else {},
         )
 

@@ -324,6 +324,7 @@ def test_doctor_waits_no_longer_than_a_person_does(
         found = ill(looked_at(patient, url, more))
     assert found.level == (FAIL if timeout_s < 1 else WARN)
     assert ("no firewall" if timeout_s < 1 else "upload.timeout allows more") in found.mend
+    assert timeout_s < 1 or found.says.endswith("in 0 s")
 
 
 @pytest.mark.parametrize(

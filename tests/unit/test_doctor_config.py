@@ -102,3 +102,15 @@ def test_doctor_names_the_file_in_the_command_where_it_is_not_the_services(
     mend = configured(patient.config).findings[0].mend
     check = f"pyvorin-agent check{option.replace('FILE', str(patient.config))}`"
     assert (f"`sudo {check}" if installed else f"`{check}") in mend
+
+
+@pytest.mark.parametrize(("installed", "editor"), [(True, "sudoedit"), (False, "nano")])
+def test_doctor_edits_every_file_in_which_a_setting_may_stand(
+    patient: Patient, editor: str, *, installed: bool
+) -> None:
+    """What stands in agent.d goes before agent.yaml; root's files are edited as root."""
+    fragments = patient.config.with_suffix(".d")
+    fragments.mkdir()
+    (fragments / "my sensors.yaml").write_text("sensors: []\n")
+    edit = patient.case(installed=installed).edit
+    assert edit == f"{editor} {patient.config} '{fragments}/my sensors.yaml'"
