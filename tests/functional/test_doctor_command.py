@@ -22,10 +22,12 @@ from fakes.tls import serving
 from jsonschema import Draft202012Validator
 from pytest_httpserver import HTTPServer
 
-from edge_agent.cli import doctor_server
+from edge_agent.cli import doctor, doctor_server
 from edge_agent.cli.doctor import DOCTOR
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
+from edge_agent.cli.doctor_report import Report
 from edge_agent.cli.doctor_server import server
+from edge_agent.cli.main import main
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.daemon import assembly
 
@@ -380,6 +382,41 @@ def test_doctor_asks_the_server_whatever_became_of_the_privacy_key(
     patient.configure(f"{upload}privacy: {{hash: ['metadata.user'], key_file: /nowhere/key}}\n")
     found = told(list(server(patient.case())))
     assert found == [("privacy", FAIL), ("dns", OK), ("endpoint", OK)]
+
+
+class Waiting:
+    """A `Patience` that only counts."""
+
+    def __init__(self, report: Report, silence_s: float) -> None:
+        self.report, self.silence_s = report, silence_s
+        self.renewed = 0
+        self.stopped = False
+        self.heeds = signal.getsignal(signal.SIGINT)
+        WAITING.append(self)
+
+    def renew(self) -> None:
+        self.renewed += 1
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+WAITING: list[Waiting] = []
+
+
+def test_doctor_begins_to_wait_anew_with_each_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And leaves the process as it was, Ctrl-C included."""
+    monkeypatch.setattr(doctor, "Patience", Waiting)
+    heeded = signal.getsignal(signal.SIGINT)
+    site = Site(tmp_path)
+    site.configure("sensors: [{name: s, type: simulated}]\n")
+    assert main(["doctor", "--config", str(site.config), "--json"]) == 0
+    (waiting,) = WAITING
+    assert waiting.renewed == len(waiting.report.findings) > 1
+    assert (waiting.stopped, waiting.heeds) == (True, signal.SIG_DFL)
+    assert signal.getsignal(signal.SIGINT) is heeded
 
 
 HANGS = (
