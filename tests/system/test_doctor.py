@@ -43,7 +43,7 @@ TOPICS = {
     "watchdog": ("stays stuck", "WatchdogSec=60s"),
     "i2c": ("no /dev/i2c-1", "dtparam=i2c_arm=on"),
     "gpio": ("may not use /dev/gpiochip0", "usermod -aG gpio pyvorin"),
-    "sensor": ("freezer: there is no such bus", "dtoverlay=w1-gpio"),
+    "sensor": ("freezer: the kernel has no 1-wire bus", "dtoverlay=w1-gpio"),
     "queue": ("lies in memory (tmpfs)", "queue.path"),
     "room": ("queue.min_free_disk wants 105 MB", "apt clean"),
     "key": (f"pyvorin cannot read {KEY}", f"chown root:pyvorin {KEY}"),
@@ -140,6 +140,16 @@ def test_doctor_mends_a_queue_that_the_sandbox_keeps_away(agent: Installed) -> N
     agent.run("systemctl stop pyvorin-agent; rm -r '/srv/cold chain'")
 
 
+def test_doctor_of_a_person_in_the_services_group_says_whose_eyes_these_are(
+    agent: Installed,
+) -> None:
+    """Who may read the configuration may still not use the buses, or the queue."""
+    agent.run("id pi 2>/dev/null || useradd pi; gpasswd -a pi pyvorin")
+    said = agent.run("runuser -u pi -- pyvorin-agent doctor", status=1)
+    assert "what follows is what pi may do, and the service runs as pyvorin" in said
+    assert "mend: sudo pyvorin-agent doctor\n" in said
+
+
 def test_doctor_of_an_ordinary_user_says_who_may_look(agent: Installed) -> None:
     """The configuration may hold a key, so it is not for everybody."""
     said = agent.run("runuser -u nobody -- pyvorin-agent doctor", status=1)
@@ -147,4 +157,4 @@ def test_doctor_of_an_ordinary_user_says_who_may_look(agent: Installed) -> None:
     assert "mend: sudo pyvorin-agent doctor" in said
     for other in ("status", "sensors read"):
         said = agent.run(f"runuser -u nobody -- pyvorin-agent {other}", status=1)
-        assert said == f"pyvorin-agent: {CONFIG}: cannot be read: Permission denied\n"
+        assert said == f"pyvorin-agent: {CONFIG}: cannot be read: Permission denied; use sudo\n"

@@ -276,3 +276,10 @@ def test_doctor_survives_a_process_table_that_tells_little(patient: Patient) -> 
     os.chown(patient.root / "dev/i2c-1", 0, 1)
     patient.plant("proc/7/status", "Groups:\t29\n")
     assert "joined group daemon" in ill(looked_at(patient)).says
+
+
+def test_doctor_lets_root_open_what_it_wants(patient: Patient) -> None:
+    """An agent that is run as root needs no group."""
+    os.chown(patient.root / "dev/i2c-1", 1, 1)
+    patient.plant("proc/7/status", "Uid:\t0\t0\nGid:\t0\nGroups:\t\n")
+    assert told(looked_at(patient)) == [("i2c", OK), ("sensors", OK)]
