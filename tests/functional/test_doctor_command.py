@@ -22,7 +22,7 @@ from fakes.tls import serving
 from jsonschema import Draft202012Validator
 from pytest_httpserver import HTTPServer
 
-from edge_agent.cli import doctor, doctor_server
+from edge_agent.cli import doctor, doctor_findings, doctor_server
 from edge_agent.cli.doctor import DOCTOR
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
 from edge_agent.cli.doctor_report import Report
@@ -162,14 +162,15 @@ def test_doctor_lays_an_expired_certificate_beside_this_clock(
     assert "renew the server's certificate" in said.mend
 
 
+@pytest.mark.parametrize("other", ["other.example", "10.0.0.9"])
 def test_doctor_tells_whose_certificate_it_is_instead(
-    patient: Patient, authority: trustme.CA
+    patient: Patient, authority: trustme.CA, other: str
 ) -> None:
     """The hosts in it, where it is another's."""
-    with serving(authority.issue_cert("other.example")) as https:
+    with serving(authority.issue_cert(other)) as https:
         found = ill(looked_at(patient, https.url, trusting(patient)))
     assert "tls_wrong_host" in found.says
-    assert "is for other.example" in found.says
+    assert f"is for {other} from" in found.says
 
 
 def test_doctor_asks_for_the_certificate_without_a_key_that_is_missing(
@@ -382,6 +383,24 @@ def test_doctor_asks_the_server_whatever_became_of_the_privacy_key(
     patient.configure(f"{upload}privacy: {{hash: ['metadata.user'], key_file: /nowhere/key}}\n")
     found = told(list(server(patient.case())))
     assert found == [("privacy", FAIL), ("dns", OK), ("endpoint", OK)]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo ' yes '", "yes"),
+        ("echo no; false", ""),
+        ("printf '\\377'", "\ufffd"),
+        ("sleep 99", ""),
+    ],
+)
+def test_doctor_asks_commands_that_fail_hang_or_babble(
+    monkeypatch: pytest.MonkeyPatch, script: str, said: str
+) -> None:
+    """It goes on with what there is."""
+    monkeypatch.setattr(doctor_findings, "_PATIENCE_S", 0.2 if "sleep" in script else 60)
+    assert doctor_findings.ask(["sh", "-c", script]) == said
+    assert doctor_findings.ask(["/nowhere/at/all"]) == ""
 
 
 class Waiting:
