@@ -10,6 +10,8 @@ from edge_agent.cli.doctor_findings import Machine
 
 #: Of a line of mountinfo: up to the mount's options, and behind the lone dash.
 _FIELDS, _BEHIND = 6, 3
+#: Of a line of fstab: up to the options.
+_FSTAB = 4
 
 
 class Mount(NamedTuple):
@@ -51,7 +53,8 @@ def unmounted(folder: Path, machine: Machine) -> Path | None:
     """The mount point of a disk that is to be there, and is not; None: nothing is missing.
 
     Source:
-        fstab(5): the second field is the mount point, with octal escapes.
+        fstab(5): the second field is the mount point, with octal escapes; the fourth has options,
+        of which ``noauto`` leaves it to a person.
     """
     lines = (line.split() for line in machine.text("etc/fstab").splitlines())
     points = [Path(_unescaped(fields[1])) for fields in lines if _is_mount(fields)]
@@ -64,7 +67,8 @@ def unmounted(folder: Path, machine: Machine) -> Path | None:
 
 
 def _is_mount(fields: list[str]) -> bool:
-    return len(fields) > 1 and fields[0][0] != "#" and fields[1].startswith("/")
+    comment = len(fields) < _FSTAB or fields[0][0] == "#"
+    return not comment and fields[1].startswith("/") and "noauto" not in fields[3].split(",")
 
 
 def _unescaped(text: str) -> str:

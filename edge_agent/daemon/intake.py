@@ -292,13 +292,13 @@ class Intake:
     def _quality(self, slot: Slot, name: str, reason: str, detail: str, now: float) -> None:
         """Tell the journal and the far end when a sensor, or a channel, becomes faulty or well."""
         self._recall_faults(now)
-        if reason and detail:
-            self.details[name] = detail
-        else:
-            self.details.pop(name, None)
         reading = self.faults.report(
             name, reason, now, timestamp=self._clock.wall(), metadata=self._own(slot)
         )
+        if reason and detail:
+            self.details[name] = detail
+        elif reason or name not in self.faults.faulty:
+            self.details.pop(name, None)
         if reason and (reading or name in self._unsaid):
             self._say(logging.WARNING, event("sensor_faulty", sensor=name, reason=detail or reason))
         elif reading:
@@ -314,6 +314,7 @@ class Intake:
             if not any(slot.plan.bears(name) for slot in self._slots):
                 metadata = marked(self._labels, synchronized=self._clock.synchronized())
                 ended = {"sensor": name, "reason": self.faults.forget(name)}
+                self.details.pop(name, None)
                 self._say(NOTICE, event("sensor_removed", sensor=name))
                 reading = SensorReading(FAULT, self._clock.wall(), 0, "", metadata | ended)
                 self._tell_fault(reading, now)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import socket
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from pytest_httpserver import HTTPServer
 from edge_agent.cli import doctor_server
 from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
 from edge_agent.cli.doctor_server import server
+from edge_agent.cloud_sync.certificate import shown_by
 
 #: The fake clock's, for certificates.
 NOW = dt.datetime.fromtimestamp(1_750_000_000, dt.UTC)
@@ -285,6 +288,32 @@ def test_doctor_says_what_holds_the_running_agent_back(
     assert (found.topic, found.level) == ("upload", WARN)
     assert words[0] in found.says
     assert words[1] in found.mend
+
+
+def test_a_certificate_is_not_waited_for_longer_than_allowed(authority: trustme.CA) -> None:
+    """Not either where the second handshake, which is for its fields, gets no answer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    left: list[bool] = []
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as first, contextlib.suppress(OSError):
+            context.wrap_socket(first, server_side=True).close()
+        with listener.accept()[0] as mute:
+            # Far longer than the client may take; it greets first, and then it goes.
+            mute.settimeout(20)
+            with contextlib.suppress(TimeoutError):
+                while mute.recv(4096):
+                    pass
+                left.append(True)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        with pytest.raises(OSError, match="timed out"):
+            shown_by("127.0.0.1", listener.getsockname()[1], 0.5)
+        server.join()
+    assert left == [True]
 
 
 def test_doctor_shows_no_secret(patient: Patient, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ proc /proc proc defaults 0 0
 UUID=1 / ext4 defaults 0 1
 UUID=2 /mnt/ssd btrfs nofail 0 2
 UUID=3 none swap sw 0 0
+UUID=5 /mnt/stick vfat nofail,noauto 0 0
+/mnt/odd
 UUID=4 /mnt/a\\040b ext4 nofail 0 2
 """
 
@@ -63,6 +65,7 @@ def test_mount_of_knows_nothing_without_proc(tmp_path: Path) -> None:
         ("/mnt/a b/q", "/mnt/a b"),
         ("/mnt/ssdb/q", None),
         ("/mnt/other/q", None),
+        ("/mnt/stick/q", None),
         ("/var/lib/pyvorin", None),
     ],
 )

@@ -350,6 +350,7 @@ def test_poller_inherits_faults_counts_and_what_the_store_did_not_take(
     poller.inherit(former)
     bench.run(20)
     assert poller.intake.faults.faulty == {"s": "nack"}
+    assert poller.intake.details == {"s": "gone"}
     assert poller.intake.read_total == 4
     assert len(bench.stored("s")) == 1
     assert sorted(bench.faults()) == [

@@ -188,5 +188,7 @@ def test_fault_keeps_its_hold_over_a_reload(bench: Bench) -> None:
     bench.poll(fridge(3.0)).inherit(former)
     bench.run(5)
     assert [value for _, value, _ in bench.faults()] == [1, 0, 1]
+    assert bench.poller.intake.details == {"fridge": "gone"}
     bench.run(10)
     assert [value for _, value, _ in bench.faults()] == [1, 0, 1, 0]
+    assert bench.poller.intake.details == {}
