@@ -100,16 +100,15 @@ def examine(config_file: Path, machine: Machine) -> Iterator[Finding]:
     known = doctor_service.PROPERTIES if installed else ()
     unit = machine.properties(*known, unit=doctor_service.UNIT) if known else {}
     path = Path(config.queue.path)
-    if trouble := _become(unit, path):
-        yield trouble
+    if strange := _become(unit, path):
+        yield strange
     status, trouble = _status(path)
-    if trouble:
-        yield trouble
     case = Case(
         *(machine, config, config_file.absolute(), installed, _own_name(), status),
         handed_key=bool(handed),
         unit=unit,
         files=loaded.files if loaded else (),
+        trouble=trouble,
     )
     yield from used(case, loaded)
     yield from doctor_service.service(case)
@@ -155,12 +154,12 @@ def _credential() -> str:
     return ""
 
 
-def _status(path: Path) -> tuple[dict[str, Any] | None, Finding | None]:
+def _status(path: Path) -> tuple[dict[str, Any] | None, str]:
     """What `status` knows, and what keeps it from knowing."""
     if not os.access(path, os.R_OK | os.W_OK):
-        return None, None
+        return None, ""
     try:
         with CloudSyncQueue(path) as queue:
-            return gather(queue, runtime_directory(path, os.environ), SystemClock()), None
+            return gather(queue, runtime_directory(path, os.environ), SystemClock()), ""
     except StoreError as error:
-        return None, Finding("queue", FAIL, str(error), "sudo pyvorin-agent queue verify")
+        return None, str(error)

@@ -117,6 +117,8 @@ class Case:
     unit: Mapping[str, str] = dataclasses.field(default_factory=dict)
     #: what the configuration was read from; empty where its main file has a mistake
     files: Sequence[Path] = ()
+    #: why there is no `status`, where the queue's file could be opened and is not well
+    trouble: str = ""
 
     @property
     def running(self) -> Mapping[str, Any] | None:

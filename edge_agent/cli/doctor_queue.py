@@ -54,7 +54,11 @@ def queue(case: Case) -> Iterator[Finding]:
         says = f"{folder}: {exc.strerror}: the disk fails, or is gone"
         yield Finding("queue", FAIL, says, "`sudo dmesg | tail -n 30` says why")
     else:
-        yield from _place(case, folder)
+        place = list(_place(case, folder))
+        yield from place
+        # A disk that cannot be written explains what the file suffers from.
+        if case.trouble and not any(found.level == FAIL for found in place):
+            yield Finding("queue", FAIL, case.trouble, case.command("queue verify"))
         yield from _files(case, folder)
         yield from _room(case, folder)
 

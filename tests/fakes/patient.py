@@ -70,6 +70,8 @@ class Patient:
         self.active = ""
         #: what other commands say, by their first word
         self.said: dict[str, str] = {}
+        #: what the queue's file suffers from
+        self.trouble = ""
         #: what may not be used
         self.denied: set[Path] = set()
         self.config = folder / "agent.yaml"
@@ -101,6 +103,7 @@ class Patient:
             *(machine, config, self.config, installed, "pyvorin", self.status),
             handed_key=handed_key,
             files=loaded.files,
+            trouble=self.trouble,
             unit=machine.properties(*PROPERTIES, unit=UNIT_NAME) if installed else {},
         )
 

@@ -187,3 +187,15 @@ def test_doctor_takes_a_status_of_another_age_for_none(tmp_path: Path, written: 
     done = command("doctor", "--config", site.config)
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 of 1 answer" in done.stdout
+
+
+def test_doctor_of_a_queue_that_is_no_database_says_so_and_goes_on(tmp_path: Path) -> None:
+    """The sensors are not read then, and all the rest is looked at."""
+    site = Site(tmp_path)
+    site.configure("sensors: [{name: s, type: simulated}]\n")
+    site.queue.write_text("holiday" * 1000)
+    done = command("doctor", "--config", site.config)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "file is not a database" in done.stdout
+    assert f"mend: pyvorin-agent queue verify --config {site.config}" in done.stdout
+    assert "clock" in done.stdout

@@ -256,3 +256,14 @@ def test_doctor_lets_a_trial_make_its_folder(patient: Patient, *, writable: bool
         patient.denied.add(patient.root)
     found = list(queue(patient.case(installed=False)))
     assert told(found) == [("queue", OK if writable else FAIL)]
+
+
+def test_doctor_tells_of_a_queue_file_that_is_not_well(patient: Patient) -> None:
+    """Unless the disk below it explains that: one cause, one line."""
+    patient.trouble = "q.db: file is not a database"
+    mounted(patient, "ext4")
+    found = ill(looked_at(patient))
+    assert (found.level, found.says) == (FAIL, patient.trouble)
+    assert found.mend == "sudo pyvorin-agent queue verify"
+    mounted(patient, "ext4", "ro")
+    assert "is read-only" in ill(looked_at(patient)).says
