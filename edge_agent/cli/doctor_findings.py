@@ -74,6 +74,8 @@ class Machine:
     ask: Callable[[Sequence[str]], str] = ask
     #: whether we may: a path, and ``os.R_OK`` and the like
     may: Callable[[Path, int], bool] = os.access
+    #: what is free where a path lies
+    room: Callable[[Path], os.statvfs_result] = os.statvfs
 
     def text(self, path: str) -> str:
         """A file of /proc or /sys in one line; empty where it cannot be read."""

@@ -170,7 +170,7 @@ def _held(path: Path) -> bool:
 
 def _room(case: Case, folder: Path) -> Iterator[Finding]:
     try:
-        disk = os.statvfs(folder)
+        disk = case.machine.room(folder)
     except OSError as exc:
         mend = "`sudo dmesg | tail -n 30` says why"
         yield Finding("room", FAIL, f"nobody can say what is free: {exc.strerror}", mend)

@@ -129,10 +129,8 @@ def _may_write(unit: Mapping[str, str], places: set[Path]) -> bool:
     paths = [*states, *(Path(word.lstrip("-+")) for word in written.split())]
     # systemd puts no quotes around a path with a space in it.
     spaced = (path for path in above if " " in str(path))
-    return bool(
-        above.intersection((*paths, *(real(path) for path in paths if path.is_absolute())))
-        or any(str(path) in written for path in spaced)
-    )
+    opened = {real(path) for path in paths if path.is_absolute()}
+    return bool(above & opened) or any(str(path) in written for path in spaced)
 
 
 def _drop_in(name: str, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -74,6 +75,10 @@ class Patient:
         self.trouble = ""
         #: what may not be used
         self.denied: set[Path] = set()
+        #: what may be read, and not written
+        self.readonly: set[Path] = set()
+        #: bytes and files that are free; None: there is nobody to say
+        self.free: tuple[int, int] | None = 10**9, 10**6
         self.config = folder / "agent.yaml"
         self.configure("")
         self.status: dict[str, Any] | None = None
@@ -96,7 +101,7 @@ class Patient:
         self.status = {"last_run": last, "ledger": dict(BOOK), "agent": running}
 
     def case(self, *, installed: bool = True, handed_key: bool = False) -> Case:
-        machine = Machine(self.clock, self.root, self._ask, self._may)
+        machine = Machine(self.clock, self.root, self._ask, self._may, self._room)
         loaded = load(self.config, {})
         config = loaded.config
         return Case(
@@ -117,7 +122,15 @@ class Patient:
         return self.said.get(command[0], "")
 
     def _may(self, path: Path, mode: int) -> bool:
-        return path.exists() if mode == os.F_OK else path not in self.denied
+        if mode == os.F_OK:
+            return path.exists()
+        return path not in self.denied and not (mode & os.W_OK and path in self.readonly)
+
+    def _room(self, path: Path) -> os.statvfs_result:
+        if self.free is None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        free, files = self.free
+        return os.statvfs_result((1, 1, free, free, free, 10**7, files, files, 0, 255))
 
 
 def told(findings: Sequence[Finding]) -> list[tuple[str, str]]:

@@ -283,3 +283,14 @@ def test_doctor_lets_root_open_what_it_wants(patient: Patient) -> None:
     os.chown(patient.root / "dev/i2c-1", 1, 1)
     patient.plant("proc/7/status", "Uid:\t0\t0\nGid:\t0\nGroups:\t\n")
     assert told(looked_at(patient)) == [("i2c", OK), ("sensors", OK)]
+
+
+def test_doctor_counts_a_device_that_others_may_only_read_as_closed(patient: Patient) -> None:
+    """A bus is written to as well."""
+    device = patient.root / "dev/i2c-1"
+    os.chown(device, 0, 1)
+    patient.plant("proc/7/status", "Uid:\t99\nGid:\t99\nGroups:\t29\n")
+    device.chmod(0o664)
+    assert ill(looked_at(patient)).topic == "i2c"
+    device.chmod(0o666)
+    assert told(looked_at(patient)) == [("i2c", OK), ("sensors", OK)]

@@ -140,13 +140,25 @@ def test_doctor_tells_for_how_long_there_is_room(
     assert says in found.says
 
 
-def test_doctor_names_a_disk_with_less_than_is_to_be_left(patient: Patient, tmp_path: Path) -> None:
-    """``queue.min_free_disk`` is the limit, and is told."""
-    terabyte = f"queue: {{path: {patient.queue}/q.db, min_free_disk: 1000GB}}\n"
-    patient.config.write_text(terabyte)
-    assert shutil.disk_usage(tmp_path).free < 10**12
-    found = ill(looked_at(patient))
-    assert "queue.min_free_disk wants 1000000 MB" in found.says
+@pytest.mark.parametrize(
+    ("free", "says"),
+    [
+        ((105 * 10**6, 10), OK),
+        ((104 * 10**6, 10), "queue.min_free_disk wants 105 MB"),
+        ((10**9, 0), "not one file more"),
+        (None, "nobody can say what is free: Input/output error"),
+    ],
+)
+def test_doctor_names_a_disk_without_room(
+    patient: Patient, free: tuple[int, int] | None, says: str
+) -> None:
+    """For bytes, down to ``queue.min_free_disk``, or for files; or one that is dying."""
+    patient.free = free
+    if says == OK:
+        assert told(looked_at(patient))[-1] == ("room", OK)
+    else:
+        found = ill(looked_at(patient))
+        assert (found.topic, found.level, says in found.says) == ("room", FAIL, True)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +265,7 @@ def test_doctor_lets_a_trial_make_its_folder(patient: Patient, *, writable: bool
     """As the agent does at its first start, where it may."""
     patient.configure("", patient.root / "my/own")
     if not writable:
-        patient.denied.add(patient.root)
+        patient.readonly.add(patient.root)
     found = list(queue(patient.case(installed=False)))
     assert told(found) == [("queue", OK if writable else FAIL)]
 
