@@ -279,7 +279,8 @@ def _card(agent: _Facts) -> Iterator[Line]:
         yield Line("disk", f"{said}; room for {span(hours * 3600)} at the present rate")
     else:
         known = agent["growth_per_s"] is not None
-        yield Line("disk", f"{said}; {'the queue does not grow' if known else 'not known yet'}")
+        grows = "the queue does not grow" if known else "for how long is not known yet"
+        yield Line("disk", f"{said}; {grows}")
 
 
 def _wear(facts: _Facts) -> Iterator[Line]:

@@ -69,7 +69,7 @@ def test_status_names_what_is_odd_and_what_to_do(rig: Rig) -> None:
     assert "config   the file has a mistake, so the agent runs on the last one" in said
     assert "`pyvorin-agent check` names it" in said
     assert "clock    not set since this machine started" in said
-    assert "disk     nobody can say what is free; not known yet" in said
+    assert "disk     nobody can say what is free; for how long is not known yet" in said
 
 
 def test_status_of_an_agent_that_is_stuck_says_how_old_its_words_are(rig: Rig) -> None:
