@@ -128,7 +128,10 @@ def _become(unit: Mapping[str, str], path: Path) -> Finding | None:
         user = pwd.getpwnam(name)
     except KeyError:
         says = f"there is no user {name}, as whom the service is to run"
-        return Finding("service", FAIL, says, "sudo systemd-sysusers")
+        made = "`sudo systemd-sysusers` makes pyvorin"
+        return Finding(
+            "service", FAIL, says, f"{made}; `systemctl cat pyvorin-agent` names another"
+        )
     if os.geteuid() == 0:
         become(user.pw_uid, user.pw_gid, unit.get("SupplementaryGroups", "").split())
     elif os.geteuid() != user.pw_uid:

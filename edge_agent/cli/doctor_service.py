@@ -31,7 +31,7 @@ _NOT_AT_BOOT = ("disabled", "enabled-runtime", "linked", "linked-runtime")
 #: Source: systemd.exec(5), Process Exit Codes.
 _EXITS = {
     "78": ("its configuration cannot be used, nor the last good one", "sudo pyvorin-agent check"),
-    "203": ("/usr/bin/pyvorin-agent is missing, or cannot be run", ""),
+    "203": ("the program that its unit names cannot be run", "systemctl cat pyvorin-agent"),
     "216": ("a group that it is to have is missing", "sudo systemd-sysusers"),
     "217": ("its user is missing", "sudo systemd-sysusers"),
     "226": ("a folder that its unit names is missing", "systemctl cat pyvorin-agent"),

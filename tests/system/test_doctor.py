@@ -140,6 +140,31 @@ def test_doctor_mends_a_queue_that_the_sandbox_keeps_away(agent: Installed) -> N
     agent.run("systemctl stop pyvorin-agent; rm -r '/srv/cold chain'")
 
 
+@pytest.mark.parametrize(
+    ("line", "says", "mend"),
+    [
+        ("ReadWritePaths=/nowhere", "a folder that its unit names is missing", "systemctl cat"),
+        ("User=nobody-here", "there is no user nobody-here", "systemd-sysusers"),
+        (
+            "ExecStart=\nExecStart=/usr/bin/nothing",
+            "program that its unit names cannot be run",
+            "cat",
+        ),
+        ("ExecStart=\nExecStart=/bin/false", "it ended with status 1", "journalctl"),
+    ],
+)
+def test_doctor_says_why_systemd_cannot_start_it(
+    agent: Installed, line: str, says: str, mend: str
+) -> None:
+    """By systemd's own exit codes, whichever of its tries this is."""
+    agent.run("systemctl stop pyvorin-agent")
+    agent.drop_in(f"[Service]\n{line}\n")
+    agent.run("systemctl start pyvorin-agent", status=None)
+    told = agent.run("pyvorin-agent doctor --json 2>/dev/null", status=1)
+    found = [one for one in json.loads(told)["findings"] if one["topic"] == "service"]
+    assert any(says in one["says"] and mend in one["mend"] for one in found), found
+
+
 def test_doctor_of_a_person_in_the_services_group_says_whose_eyes_these_are(
     agent: Installed,
 ) -> None:
