@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.cli.common import add_json_options, load_to_look
-from edge_agent.cli.queue_common import Commands, add_command, answer, counted, whole_number
+from edge_agent.cli.queue.common import Commands, add_command, answer, counted, whole_number
 from edge_agent.cli.schemas import FLUSH
-from edge_agent.cli.status import running_agent
-from edge_agent.cli.status_text import span
+from edge_agent.cli.status.command import running_agent
+from edge_agent.cli.status.text import span
 from edge_agent.daemon.assembly import runtime_directory
 from edge_agent.errors import EdgeAgentError
 

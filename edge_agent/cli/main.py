@@ -12,8 +12,14 @@ import sys
 from pathlib import Path
 
 import edge_agent
-from edge_agent.cli import check, config, demo, doctor, flush, queue, receive, run, sensors, status
+from edge_agent.cli import check, config, flush, run
 from edge_agent.cli.common import UsageError
+from edge_agent.cli.demo import command as demo
+from edge_agent.cli.doctor import command as doctor
+from edge_agent.cli.queue import command as queue
+from edge_agent.cli.receive import command as receive
+from edge_agent.cli.sensors import command as sensors
+from edge_agent.cli.status import command as status
 from edge_agent.errors import EdgeAgentError
 
 _GROUPS = (run, check, demo, status, doctor, sensors, queue, flush, receive, config)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Case, Finding, Machine
-from edge_agent.cli.doctor_service import PROPERTIES
-from edge_agent.cli.doctor_service import UNIT as UNIT_NAME
+from edge_agent.cli.doctor.findings import FAIL, OK, WARN, Case, Finding, Machine
+from edge_agent.cli.doctor.service import PROPERTIES
+from edge_agent.cli.doctor.service import UNIT as UNIT_NAME
 from edge_agent.config.loader import load
 from fakes.clock import FakeClock
 

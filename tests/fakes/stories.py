@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.cli.status import gather
-from edge_agent.cli.status_wear import endurance
+from edge_agent.cli.status.command import gather
+from edge_agent.cli.status.wear import endurance
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.verdict import Action, Verdict
 from edge_agent.daemon import health

@@ -15,7 +15,7 @@ from fakes.delivery import BACKLOG, Delivery, Row
 from fakes.processes import command, until
 from jsonschema import Draft202012Validator
 
-from edge_agent.cli.status_schema import STATUS
+from edge_agent.cli.status.schema import STATUS
 from edge_agent.receiver.tls import server_context
 
 HOST = "127.0.0.1"

@@ -13,9 +13,10 @@ import pytest
 from fakes.processes import Site, command, until
 from jsonschema import Draft202012Validator
 
-from edge_agent.cli import doctor, doctor_findings
-from edge_agent.cli.doctor import DOCTOR
-from edge_agent.cli.doctor_report import Report
+from edge_agent.cli.doctor import command as doctor
+from edge_agent.cli.doctor import findings as doctor_findings
+from edge_agent.cli.doctor.command import DOCTOR
+from edge_agent.cli.doctor.report import Report
 from edge_agent.cli.main import main
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.daemon import assembly
@@ -127,8 +128,8 @@ def test_doctor_begins_to_wait_anew_with_each_finding(
 
 
 HANGS = (
-    "import sys; from edge_agent.cli import doctor, main; "
-    "doctor.SILENCE_S = float(sys.argv.pop()); sys.exit(main.main(sys.argv[1:]))"
+    "import sys; from edge_agent.cli import main; from edge_agent.cli.doctor import command; "
+    "command.SILENCE_S = float(sys.argv.pop()); sys.exit(main.main(sys.argv[1:]))"
 )
 
 

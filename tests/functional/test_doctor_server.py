@@ -16,9 +16,9 @@ from fakes.patient import Patient, ill, told
 from fakes.tls import serving
 from pytest_httpserver import HTTPServer
 
-from edge_agent.cli import doctor_server
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
-from edge_agent.cli.doctor_server import server
+from edge_agent.cli.doctor import server as doctor_server
+from edge_agent.cli.doctor.findings import FAIL, OK, WARN, Finding
+from edge_agent.cli.doctor.server import server
 from edge_agent.cloud_sync.certificate import shown_by
 
 #: The fake clock's, for certificates.

@@ -12,7 +12,7 @@ import pytest
 from fakes.pages import README, ROOT, SERVER, agent_commands, blocks, prose, tables
 from fakes.processes import command
 
-from edge_agent.cli import watch
+from edge_agent.cli.status import watch
 from edge_agent.cloud_sync import memory, verdict
 from edge_agent.config.channels import Filters
 from edge_agent.config.loader import load

@@ -13,10 +13,10 @@ from fakes.processes import command
 from fakes.sysfs_i2c import plant_bus
 from fakes.told import Told
 
-from edge_agent.cli.sensors_once import Round
-from edge_agent.cli.sensors_paste import yaml
-from edge_agent.cli.sensors_read import gather, text_of
-from edge_agent.cli.sensors_scan import Finder
+from edge_agent.cli.sensors.once import Round
+from edge_agent.cli.sensors.paste import yaml
+from edge_agent.cli.sensors.read import gather, text_of
+from edge_agent.cli.sensors.scan import Finder
 from edge_agent.config.loader import load
 from edge_agent.daemon.assembly import make_slot
 from edge_agent.daemon.privacy_key import make_shield

@@ -10,9 +10,9 @@ from fakes.pages import README, ROOT, block, blocks, section, tables
 from fakes.processes import Process, Site, until
 from fakes.rig import Rig
 
-from edge_agent.cli import demo_view
-from edge_agent.cli.demo_books import Books
-from edge_agent.cli.demo_view import Snapshot
+from edge_agent.cli.demo import view
+from edge_agent.cli.demo.books import Books
+from edge_agent.cli.demo.view import Snapshot
 from edge_agent.daemon import health
 from edge_agent.events import event
 
@@ -36,7 +36,7 @@ def test_demo_lines_are_the_demo_s() -> None:
     assert len(shown) > 3
     for t_s, receiver, link, delivered, depth in shown:
         now = Snapshot(float(t_s), receiver == "up", int(depth), int(delivered), link, {})
-        assert f"{demo_view.line(now, 60)}\n" in DEMO
+        assert f"{view.line(now, 60)}\n" in DEMO
 
 
 def test_demo_ledger_is_the_demo_s() -> None:

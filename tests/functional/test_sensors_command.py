@@ -9,7 +9,7 @@ from pathlib import Path
 from fakes.processes import Site, command, until
 from jsonschema import Draft202012Validator
 
-from edge_agent.cli.sensors_schemas import READ
+from edge_agent.cli.sensors.schemas import READ
 
 CONFIG = """
 sensors:

@@ -7,7 +7,7 @@ import json
 from fakes.processes import Site, command, until
 from jsonschema import Draft202012Validator
 
-from edge_agent.cli.status_schema import STATUS
+from edge_agent.cli.status.schema import STATUS
 from edge_agent.cloud_sync import CloudSyncQueue
 
 STATUS_OF_AGENT = STATUS["properties"]["agent"]["anyOf"][1]["properties"]

@@ -12,8 +12,8 @@ from fakes.clock import FakeClock
 from fakes.crowd import FakeDisk
 from jsonschema import Draft202012Validator
 
-from edge_agent.cli.status_schema import STATUS
-from edge_agent.cli.status_text import render
+from edge_agent.cli.status.schema import STATUS
+from edge_agent.cli.status.text import render
 
 CASES = Path(__file__).parents[1] / "testcases" / "status"
 

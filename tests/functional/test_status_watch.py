@@ -17,8 +17,8 @@ from fakes.terminal import Terminal
 from rich.console import Console
 from rich.text import Text
 
-from edge_agent.cli.status_schema import STATUS
-from edge_agent.cli.watch import EVERY_S, fitted
+from edge_agent.cli.status.schema import STATUS
+from edge_agent.cli.status.watch import EVERY_S, fitted
 from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.types import Submission
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fakes.patient import Patient, ill, told
 
-from edge_agent.cli.doctor_clock import clock
-from edge_agent.cli.doctor_findings import OK, Finding
+from edge_agent.cli.doctor.clock import clock
+from edge_agent.cli.doctor.findings import OK, Finding
 
 
 @pytest.fixture

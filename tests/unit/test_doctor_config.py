@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from fakes.patient import Patient, ill, told
 
-from edge_agent.cli import doctor_config
-from edge_agent.cli.doctor_config import configured, used
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
+from edge_agent.cli.doctor import config as doctor_config
+from edge_agent.cli.doctor.config import configured, used
+from edge_agent.cli.doctor.findings import FAIL, OK, WARN, Finding
 
 
 @pytest.fixture

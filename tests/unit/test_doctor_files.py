@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fakes.patient import Patient, ill, told
 
-from edge_agent.cli.doctor_files import closed_folder, files
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
+from edge_agent.cli.doctor.files import closed_folder, files
+from edge_agent.cli.doctor.findings import FAIL, OK, WARN, Finding
 
 KEY = "abcdefgh12345678"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fakes.patient import Patient, ill, told
 
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
-from edge_agent.cli.doctor_hardware import hardware
+from edge_agent.cli.doctor.findings import FAIL, OK, WARN, Finding
+from edge_agent.cli.doctor.hardware import hardware
 
 CHIP = "sensors: [{name: fridge, type: bme280, bus: 1, address: 0x76}]\n"
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"

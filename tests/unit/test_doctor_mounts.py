@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fakes.patient import Patient
 
-from edge_agent.cli.doctor_findings import Machine
-from edge_agent.cli.doctor_mounts import mount_of, unmounted
+from edge_agent.cli.doctor.findings import Machine
+from edge_agent.cli.doctor.mounts import mount_of, unmounted
 
 ROOT = "22 1 179:2 / / rw,noatime shared:1 - ext4 /dev/mmcblk0p2 rw"
 SSD = "40 22 8:1 / /mnt/ssd rw - btrfs /dev/sda1 rw"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from fakes.patient import Patient, ill, told
 
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
-from edge_agent.cli.doctor_mounts import mount_of
-from edge_agent.cli.doctor_queue import queue
+from edge_agent.cli.doctor.findings import FAIL, OK, WARN, Finding
+from edge_agent.cli.doctor.mounts import mount_of
+from edge_agent.cli.doctor.queue import queue
 from edge_agent.cloud_sync.flock import FlusherLock
 
 

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
-from edge_agent.cli.doctor_report import Patience, Report
+from edge_agent.cli.doctor.findings import FAIL, OK, WARN, Finding
+from edge_agent.cli.doctor.report import Patience, Report
 
 WELL = Finding("clock", OK, "right")
 ILL = Finding("dns", FAIL, "no\x1bname", "`ip route`")

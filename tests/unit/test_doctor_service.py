@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fakes.patient import Patient, ill, told
 
-from edge_agent.cli.doctor_findings import FAIL, OK, WARN, Finding
-from edge_agent.cli.doctor_service import service
+from edge_agent.cli.doctor.findings import FAIL, OK, WARN, Finding
+from edge_agent.cli.doctor.service import service
 
 
 @pytest.fixture

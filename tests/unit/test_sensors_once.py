@@ -9,7 +9,7 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.sensors import ScriptedSensor, StuckReaders
 
-from edge_agent.cli.sensors_once import Outcome, Round
+from edge_agent.cli.sensors.once import Outcome, Round
 from edge_agent.daemon.readers import InlineReaders, Job, Readers, Result, run
 from edge_agent.daemon.schedule import HANG_S, Slot
 from edge_agent.errors import SensorError

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from edge_agent.cli.sensors_once import Outcome
-from edge_agent.cli.sensors_read import chosen, gather, last_read, text_of
-from edge_agent.cli.sensors_schemas import READ
+from edge_agent.cli.sensors.once import Outcome
+from edge_agent.cli.sensors.read import chosen, gather, last_read, text_of
+from edge_agent.cli.sensors.schemas import READ
 from edge_agent.config.loader import Loaded
 from edge_agent.errors import ConfigError
 from edge_agent.processing.privacy import Shield

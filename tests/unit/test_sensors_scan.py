@@ -16,9 +16,9 @@ from fakes.kernel import plant
 from fakes.sysfs_i2c import plant_bus
 from jsonschema import Draft202012Validator
 
-from edge_agent.cli.sensors_paste import SILENT_UNTIL_ORDERED, yaml
-from edge_agent.cli.sensors_scan import Finder
-from edge_agent.cli.sensors_schemas import SCAN
+from edge_agent.cli.sensors.paste import SILENT_UNTIL_ORDERED, yaml
+from edge_agent.cli.sensors.scan import Finder
+from edge_agent.cli.sensors.schemas import SCAN
 from edge_agent.config.channels import Sensor
 from edge_agent.config.loader import load
 from edge_agent.config.sensors import Drivers

@@ -9,8 +9,8 @@ import pytest
 from fakes.drivers import DRIVERS
 from jsonschema import Draft202012Validator
 
-from edge_agent.cli.sensors_schemas import TYPES
-from edge_agent.cli.sensors_types import gather, text_of
+from edge_agent.cli.sensors.schemas import TYPES
+from edge_agent.cli.sensors.types import gather, text_of
 from edge_agent.config.sensors import Drivers
 from edge_agent.errors import ConfigError
 from edge_agent.options import options_of

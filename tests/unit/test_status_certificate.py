@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fakes.clock import FakeClock
 
-from edge_agent.cli.status_certificate import Asked, shown_to
+from edge_agent.cli.status.certificate import Asked, shown_to
 from edge_agent.cloud_sync.certificate import Certificate
 
 SHOWN = Certificate(1.0, 2.0, "Cold Chain CA", ("ingest.example",))

@@ -9,8 +9,8 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.rig import Rig
 
-from edge_agent.cli.status import gather, wants_colours
-from edge_agent.cli.status_text import render, size, span
+from edge_agent.cli.status.command import gather, wants_colours
+from edge_agent.cli.status.text import render, size, span
 from edge_agent.daemon import health
 from edge_agent.daemon.quota import Allowance
 from edge_agent.daemon.runs import Run

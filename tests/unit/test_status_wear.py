@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.cli.status_wear import KNOWN_AFTER_S, card, endurance, wear
+from edge_agent.cli.status.wear import KNOWN_AFTER_S, card, endurance, wear
 from edge_agent.cloud_sync.traffic import Written
 
 DAY_S = 86_400

@@ -1,0 +1,1 @@
+"""``demo``: the whole job on this machine, seen live, and its books."""

@@ -1,0 +1,1 @@
+"""``doctor``: a file for each part of the machine that it looks at."""

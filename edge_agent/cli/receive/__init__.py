@@ -1,0 +1,1 @@
+"""``receive``: the reference receiver as a command."""

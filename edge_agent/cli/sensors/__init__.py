@@ -1,0 +1,1 @@
+"""``sensors …``: read once, found on the buses, listed by type."""

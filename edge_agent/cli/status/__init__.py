@@ -1,0 +1,1 @@
+"""``status``: gathered, told in words, told as JSON, watched."""
