@@ -32,13 +32,17 @@ class Jury:
     """
 
     def __init__(
-        self, bury: Callable[[Suspect], None], restore: Callable[[list[int]], None]
+        self,
+        bury: Callable[[Suspect], None],
+        restore: Callable[[list[int]], None],
+        note: Callable[[list[int]], None],
     ) -> None:
         """Begin without a witness.
 
         Args:
             bury: makes a dead letter of an item.
             restore: brings dead letters back, behind what is queued.
+            note: keeps the ids that were condemned in a row, for whoever goes on after a restart.
         """
         #: items whose fate waits for a witness
         self.suspects: list[Suspect] = []
@@ -48,7 +52,7 @@ class Jury:
         self.reason = ""
         self._accepted = False
         self._in_a_row: list[int] = []
-        self._bury, self._restore = bury, restore
+        self._bury, self._restore, self._note = bury, restore, note
 
     @property
     def wants_witness(self) -> bool:
@@ -62,12 +66,16 @@ class Jury:
 
     def inherit(self, former: Jury) -> None:
         """Answer for what another jury condemned in a row; its witnesses prove nothing here."""
-        self._in_a_row = former._in_a_row
+        self.answer_for(former._in_a_row)
+
+    def answer_for(self, in_a_row: Sequence[int]) -> None:
+        """The same, before anything is condemned here."""
+        self._in_a_row = list(in_a_row)
 
     def accepted(self) -> None:
         """The endpoint took an item: it is a witness, and the count starts anew."""
         self._accepted, self.server_at_fault = True, False
-        self._in_a_row.clear()
+        self._forget()
         waiting, self.suspects = self.suspects[:MOST_IN_A_ROW], []
         for suspect in waiting:
             self._condemn(suspect)
@@ -101,9 +109,17 @@ class Jury:
         self.reason = self.suspects[-1].reason if self.suspects else self.reason
         if self._in_a_row:
             self._restore(list(self._in_a_row))
-        self._in_a_row.clear()
+        self._forget()
         self.suspects.clear()
 
     def _condemn(self, suspect: Suspect) -> None:
         self._in_a_row.append(suspect.row.id)
+        # Before it is buried: whoever dies in between leaves no letter that nobody answers for.
+        self._note(list(self._in_a_row))
         self._bury(suspect)
+
+    def _forget(self) -> None:
+        """Whatever was condemned in a row is settled."""
+        if self._in_a_row:
+            self._in_a_row.clear()
+            self._note([])

@@ -24,6 +24,8 @@ from edge_agent.events import NOTICE, event
 
 _SPLIT = (Action.REFUSED, Action.TOO_LARGE, Action.DISBELIEVED)
 _ANSWERS = (Action.DELIVERED, *_SPLIT)
+#: Whose state in the queue's file the ids are that were condemned in a row.
+_CONDEMNED = "agent.condemned"
 
 
 class Settlement:
@@ -42,7 +44,7 @@ class Settlement:
             say: where changes of state are told.
         """
         self.frozen = Frozen()
-        self.jury = Jury(self._bury, self._bring_back)
+        self.jury = Jury(self._bury, self._bring_back, self._note_condemned)
         self.delivered_total = 0
         #: monotonic seconds of the last delivery; None before the first
         self.last_delivery: float | None = None
@@ -52,8 +54,9 @@ class Settlement:
         self._turns = turns
         self._say = say
         #: what the queue has still to note, oldest first: that no batch is frozen at a start, so
-        #: that nacked rows go back to their old places; and then verdicts
-        self._owed: deque[Callable[[], object]] = deque([queue.release_retries])
+        #: that nacked rows go back to their old places, and whom a server condemned in a row before
+        #: the start; and then verdicts
+        self._owed: deque[Callable[[], object]] = deque([queue.release_retries, self._recall])
         #: bytes that were sent, and stand in no book yet
         self._unbooked = 0
         #: whether the last batch was taken, and the one before it
@@ -175,6 +178,12 @@ class Settlement:
         number, reason = suspect.row.id, suspect.reason
         self._owe(self._queue.dead_letter, [number], reason)
         self._say(logging.ERROR, event("dead_letter", id=number, reason=reason))
+
+    def _note_condemned(self, ids: list[int]) -> None:
+        self._owe(self._queue.memory.save, _CONDEMNED, ids)
+
+    def _recall(self) -> None:
+        self.jury.answer_for(self._queue.memory.load(_CONDEMNED) or [])
 
     def _bring_back(self, ids: list[int]) -> None:
         """Take back what a server condemned that refuses everything."""

@@ -181,7 +181,7 @@ class World:
             Sensor(
                 f"s{n}",
                 "simulated",
-                rng.choice((60.0, 120.0, 300.0)),
+                rng.choice((120.0, 600.0, 900.0)),
                 {},
                 {"": Channel()},
                 SimulatedOptions(fail_every=rng.choice((0, 0, 41)), bus=f"b{n}"),

@@ -301,6 +301,24 @@ def test_flusher_reloaded_amid_condemnations_brings_all_of_them_back(rig: Rig) -
     assert sorted(rig.server.values, key=str) == [0, 1, 2, 3, "good"]
 
 
+def test_flusher_restarted_amid_condemnations_brings_all_of_them_back(rig: Rig) -> None:
+    """What was condemned in a row is in the file: a restart is no way out for the server."""
+    rig.put("good", priority=Priority.ANOMALY)
+    rig.run()
+    rig.server.usual = REFUSE
+    for number in range(3):
+        rig.put(number, priority=Priority.ANOMALY)
+        rig.run(INTERVAL_S)
+    assert rig.dead() == 3
+    rig.flusher = rig.new_flusher(rig.server)
+    rig.put(3, 4, priority=Priority.ANOMALY)
+    rig.run(INTERVAL_S)
+    assert rig.dead() == 0
+    rig.server.usual = take
+    rig.run_until_empty()
+    assert sorted(rig.server.values, key=str) == [0, 1, 2, 3, 4, "good"]
+
+
 def test_flusher_condemned_before_the_clock_was_corrected_comes_back_at_its_time(
     tmp_path: Path,
 ) -> None:

@@ -15,7 +15,13 @@ class Court:
     def __init__(self) -> None:
         self.buried: list[int] = []
         self.restored: list[int] = []
-        self.jury = Jury(lambda suspect: self.buried.append(suspect.row.id), self.restored.extend)
+        #: what was noted of a row of condemnations, and how many were buried by then
+        self.noted: list[tuple[list[int], int]] = []
+        self.jury = Jury(
+            lambda suspect: self.buried.append(suspect.row.id),
+            self.restored.extend,
+            lambda ids: self.noted.append((ids, len(self.buried))),
+        )
 
     def refuse(self, *ids: int, witnessed: bool = False) -> list[int]:
         """One answer refuses these; returns which of them are put back."""
@@ -94,3 +100,22 @@ def test_jury_takes_the_refusals_of_one_answer_together(court: Court) -> None:
     assert court.buried == list(range(8))
     assert court.refuse(*range(20, 40), witnessed=True) == []
     assert court.buried[8:] == list(range(20, 40))
+
+
+def test_jury_notes_a_row_of_condemnations_before_it_buries(court: Court) -> None:
+    """For whoever goes on after a crash; settled, it is forgotten once."""
+    court.jury.accepted()
+    court.refuse(1, 2)
+    assert court.noted == [([1], 0), ([1, 2], 1)]
+    court.jury.accepted()
+    court.jury.accepted()
+    assert court.noted[2:] == [([], 2)]
+
+
+def test_jury_answers_for_a_row_from_before_the_start(court: Court) -> None:
+    """A server that still refuses everything gives all of them back."""
+    court.jury.answer_for([7, 8])
+    court.refuse(9)
+    court.jury.no_witness()
+    assert court.restored == [7, 8]
+    assert court.noted == [([], 0)]
