@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -183,7 +183,7 @@ class _Reader:
     def _refuse_oddities(self, text: str) -> None:
         """One pass over the events, before a node is built: depth could exhaust the stack."""
         depth = 0
-        for event in yaml.parse(text, Loader=_Loader):
+        for event in self._events(text):
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
             elif isinstance(event, yaml.CollectionEndEvent):
@@ -198,6 +198,19 @@ class _Reader:
                 raise self._unusable(
                     event.start_mark, f"the anchor or alias '{event.anchor}' is not supported"
                 )
+
+    def _events(self, text: str) -> Iterator[Any]:
+        """What the parser finds; of bytes that a tag is written with, it looks at the form only."""
+        end = 0
+        events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
+        try:
+            for event in events:
+                yield event
+                end = event.end_mark.index
+        except UnicodeDecodeError:
+            where = self._at(text[: text.find("%", end)])
+            sentence = "a tag is written with bytes that are no UTF-8; leave it out"
+            raise _Unusable(where, sentence) from None
 
     def _unusable(self, mark: Any, sentence: str) -> _Unusable:
         return _Unusable(self._place(mark) if mark else self._whole, sentence)

@@ -8,7 +8,7 @@ from typing import Any
 import voluptuous as vol
 
 from edge_agent.config.places import Path, Place, Problem, Spot, dotted
-from edge_agent.config.shape import UnknownKey
+from edge_agent.config.shape import MOST_ERRORS, UnknownKey
 
 
 @dataclasses.dataclass
@@ -18,6 +18,11 @@ class Findings:
     data: dict[str, Any]
     places: dict[Path, Spot]
     problems: list[Problem]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is no use in looking for more."""
+        return len(self.problems) > MOST_ERRORS
 
     def complain(self, path: Path, sentence: str) -> None:
         """Take note of a wrong value; where it was not written, its mapping is the place."""

@@ -18,7 +18,7 @@ from edge_agent.config.merge import merge
 from edge_agent.config.model import Config
 from edge_agent.config.places import Problem
 from edge_agent.config.sensors import REGISTRY, Drivers, SensorParser
-from edge_agent.config.shape import assemble
+from edge_agent.config.shape import MOST_ERRORS, assemble
 from edge_agent.errors import ConfigError
 
 
@@ -44,7 +44,7 @@ def load(path: Path, environ: Mapping[str, str], drivers: Drivers = REGISTRY) ->
     Raises:
         ConfigError: with every problem, in the order of files and lines.
     """
-    files = (path, *_fragments(path.with_suffix(".d")))
+    files = (path, *_fragments(path.parent / f"{path.stem}.d"))
     documents = [document.read(file, order) for order, file in enumerate(files)]
     merged = merge(documents)
     if any(read.data is None for read in documents):
@@ -52,6 +52,12 @@ def load(path: Path, environ: Mapping[str, str], drivers: Drivers = REGISTRY) ->
         raise _refused(merged.problems)
     text = document.dump(merged.data)
     findings = Findings(merged.data, merged.places, merged.problems)
+    if len(text.encode()) > document.MOST_BYTES:
+        # What is kept as the last good one could not be read again.
+        most = f"{document.MOST_BYTES // 1024} KiB"
+        findings.complain(
+            (), f"is more than {most} as it is kept, with what {files[0].stem}.d adds"
+        )
     findings.data = environment.expand(merged.data, environ, findings.complain)
     config = _config(findings, drivers)
     if findings.problems:
@@ -84,4 +90,9 @@ def _config(findings: Findings, drivers: Drivers) -> Config:
 
 
 def _refused(problems: Iterable[Problem]) -> ConfigError:
-    return ConfigError(*map(str, sorted(problems)))
+    listed = sorted(problems)
+    more = len(listed) - MOST_ERRORS
+    told = [str(problem) for problem in listed[:MOST_ERRORS]]
+    if more > 0:
+        told.append(f"{listed[0].place.file}: there is more to mend once this is")
+    return ConfigError(*told)

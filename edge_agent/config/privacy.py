@@ -120,12 +120,15 @@ class Privacy:
     def conflicts(self) -> Iterator[Conflict]:
         """One field, one fate."""
         earlier: dict[str, str] = {}
+        lengths: set[int] = set()
         for key, paths in (("drop", self.drop), ("hash", self.hash), ("round", self.round)):
             for path in paths:
-                other = next((name for name in earlier if f"{path}.".startswith(f"{name}.")), None)
+                above = (path[:end] for end in sorted(lengths) if path[end : end + 1] in ("", "."))
+                other = next((name for name in above if name in earlier), None)
                 if other:
                     yield (key,), f"names {path}, but {earlier[other]} names {other}; keep one"
                 earlier.setdefault(path, key)
+                lengths.add(len(path))
 
 
 def _near(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -43,10 +44,14 @@ class SensorParser:
     #: seconds between two readings where a sensor does not say
     interval_s: float
     findings: Findings
+    #: by type name, the driver or what is wrong with it: to look among plugins takes its time
+    _known: dict[str, type[base.Sensor] | str] = dataclasses.field(default_factory=dict)
 
     def parse(self, written: list[Any]) -> tuple[Sensor, ...]:
         """The sensors that are right, in the order written."""
-        parsed = [(i, self._sensor(item, i)) for i, item in enumerate(written)]
+        parsed = [
+            (i, self._sensor(item, i)) for i, item in enumerate(written) if not self.findings.enough
+        ]
         built: Built = {("sensors", i): sensor for i, sensor in parsed if sensor is not None}
         self._refuse_same(_names(written), "is already a sensor's name")
         self._refuse_same(
@@ -72,14 +77,22 @@ class SensorParser:
         name = written.get("type") if isinstance(written, dict) else None
         if not isinstance(name, str):
             return None
+        if name not in self._known:
+            self._known[name] = self._looked_up(name)
+        found = self._known[name]
+        if isinstance(found, str):
+            self.findings.complain((*path, "type"), found)
+            return None
+        return found
+
+    def _looked_up(self, name: str) -> type[base.Sensor] | str:
         try:
             return self.drivers.find(name)
         except KeyError:
             near = did_you_mean(name, self.drivers.type_names())
-            self.findings.complain((*path, "type"), f"'{name}' is no type of sensor{near}")
+            return f"'{name}' is no type of sensor{near}"
         except ConfigError as error:
-            self.findings.complain((*path, "type"), str(error))
-        return None
+            return str(error)
 
     def _built(self, driver: type[base.Sensor], common: SensorCommon, options: Any) -> Sensor:
         own_s = common.interval_s
@@ -102,11 +115,12 @@ class SensorParser:
                 self.findings.complain(path, f"{shown} {sentence}, at {where}")
 
 
+@functools.cache
 def sections_of(driver: type[base.Sensor]) -> tuple[type, type]:
     """What a sensor of this type may be given: what all have, and the driver's options.
 
     Where its channels have options too, these stand beside what every channel has, and both
-    sections are given the channels.
+    sections are given the channels. The same each time, so that equal sensors are equal.
     """
     if driver.ChannelOptions is None:
         return SensorCommon, driver.Options

@@ -17,6 +17,9 @@ from edge_agent.kinds import Kind
 from edge_agent.options import Conflict, Option, Required, options_of
 from edge_agent.processing.kinds import Several
 
+#: More than anybody mends at once are not looked for: each costs time, and a line in the journal.
+MOST_ERRORS = 1000
+
 
 class UnknownKey(vol.Invalid):
     """A key that no setting has; its place is the key itself, not the value."""
@@ -269,6 +272,8 @@ def _each(kind: Several, written: Any) -> tuple[Any, ...]:
     right: list[Any] = []
     errors: list[vol.Invalid] = []
     for index, item in enumerate(items):
+        if len(errors) > MOST_ERRORS:
+            break
         try:
             right.append(_said(kind.of, item))
         except vol.Invalid as invalid:

@@ -89,6 +89,10 @@ def test_scalar_follows_the_core_schema(tmp_path: Path, written: str, value: obj
         ("a: 1e999\n", "agent.yaml:1:4: a: 1e999 is not a finite number"),
         ("a: " + "9" * 5000, "agent.yaml:1:4: a: a number of 5000 characters is too long"),
         ("a: " + "[" * 5000, "agent.yaml:1:35: is nested more than 32 deep"),
+        (
+            "a: 5%\nb: !<%ed%a0%80> 1\n",
+            "agent.yaml:2:6: a tag is written with bytes that are no UTF-8; leave it out",
+        ),
         ("? [a, b]\n: 1\n", "agent.yaml:1:3: a key is one word, not a list or mapping"),
         (b"a: 1\nid: caf\xe9\n", "agent.yaml:2:8: is not written in UTF-8; save it as UTF-8"),
         ("a: 1\n".encode("utf-16"), "agent.yaml:1:1: is not written in UTF-8; save it as UTF-8"),

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 from fakes.drivers import DRIVERS, ChipOptions, ProbeOptions
 
+from edge_agent.config import document
 from edge_agent.config.loader import Loaded, load
 from edge_agent.config.model import Config, Ttl
+from edge_agent.config.sensors import Drivers
+from edge_agent.config.shape import MOST_ERRORS
 from edge_agent.errors import ConfigError
 from edge_agent.processing.valid import Valid
+from edge_agent.sensors.base import Sensor
 from edge_agent.types import Priority
 
 Load = Callable[..., Loaded]
@@ -24,6 +28,55 @@ def test_load_of_a_missing_file_says_so(tmp_path: Path):
     assert caught.value.problems == (
         f"{tmp_path}/x.yaml: cannot be read: No such file or directory",
     )
+
+
+@pytest.mark.parametrize("place", ["/", "."])
+def test_load_of_a_directory_says_so(place: str):
+    """Also of one that has no name to make that of the fragments from."""
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory"):
+        load(Path(place), {}, DRIVERS)
+
+
+def test_load_of_more_than_can_be_kept_in_one_file_is_refused(problems: Callable[..., list[str]]):
+    """Each file is small enough; the last good copy, which has all of it, could not be read."""
+    label = "x" * (document.MOST_BYTES // 2)
+    found = problems(
+        f"device: {{labels: {{a: {label}}}}}\n", b=f"device: {{labels: {{b: {label}}}}}"
+    )
+    assert found == ["agent.yaml:1:1: is more than 256 KiB as it is kept, with what agent.d adds"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sensors: [" + "{type: chip}, " * 1100 + "]",
+        "sensors: [{name: a, type: probe, pin: 1, filters: [" + "{}, " * 1100 + "]}]",
+        "".join(f"k{number}: 1\n" for number in range(1100)),
+    ],
+    ids=["sensors", "items", "keys"],
+)
+def test_load_names_no_more_problems_than_anybody_mends_at_once(
+    problems: Callable[..., list[str]], text: str
+):
+    """The first thousand; each is a line in the journal."""
+    found = problems(text)
+    assert len(found) == MOST_ERRORS + 1
+    assert found[-1] == "agent.yaml: there is more to mend once this is"
+
+
+def test_load_looks_a_type_up_once(tmp_path: Path):
+    """To look among plugins is to read every installed distribution's metadata."""
+    asked = []
+
+    def find(name: str) -> type[Sensor]:
+        asked.append(name)
+        return DRIVERS.find(name)
+
+    (tmp_path / "agent.yaml").write_text("sensors: [" + "{type: chop}, " * 9 + "]")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "agent.yaml", {}, Drivers(find, DRIVERS.type_names))
+    assert asked == ["chop"]
+    assert sum("no type of sensor" in problem for problem in caught.value.problems) == 9
 
 
 def test_load_never_shows_a_secret(problems: Callable[..., list[str]]):
