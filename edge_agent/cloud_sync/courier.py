@@ -208,6 +208,8 @@ class Courier:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         try:
             with os.fdopen(os.open(self.rejects, flags, 0o600), "r+b") as file:
+                # Somebody may have cleared it away, or some of it.
+                size = min(size, os.fstat(file.fileno()).st_size)
                 file.truncate(size)
                 file.seek(size)
                 file.write(text)

@@ -116,7 +116,7 @@ def judge(
         wall: Unix seconds, for a Retry-After that names a date.
     """
     if isinstance(outcome, Failure):
-        return Verdict(Action.LINK_DOWN, f"{outcome.kind}: {outcome.detail}"[:LONGEST_REASON])
+        return Verdict(Action.LINK_DOWN, shown(f"{outcome.kind}: {outcome.detail}"))
     hundred = outcome.status // 100
     if hundred == 2:  # noqa: PLR2004  # RFC 9110, 15.3: successful
         return _accepted(outcome, ids)
@@ -160,7 +160,7 @@ def _item_by_item(said: Mapping[str, Any], ids: frozenset[int], reason: str) -> 
 
 def _reason_of(entry: object) -> str:
     said = entry.get("reason", "rejected") if isinstance(entry, dict) else "rejected"
-    return _storable(str(said))
+    return shown(str(said))
 
 
 def _listed(value: object) -> list[Any]:
@@ -178,11 +178,6 @@ def _id_of(entry: object, ids: frozenset[int]) -> int | None:
     return None
 
 
-def _storable(text: str) -> str:
-    """A server's words, cut, and without the halves of surrogate pairs that no file can hold."""
-    return text[:LONGEST_REASON].encode("utf-8", "replace").decode()
-
-
 def _leads_away(answer: Answer, host: str) -> bool:
     """Whether a redirect names another host than the endpoint's."""
     try:
@@ -190,6 +185,12 @@ def _leads_away(answer: Answer, host: str) -> bool:
     except ValueError:
         return True
     return target is not None and target != host
+
+
+def shown(text: str) -> str:
+    """A server's words as one line, cut, of what a terminal shows and a file can hold."""
+    words = " ".join(text.split())[:LONGEST_REASON]
+    return "".join(c if c.isprintable() else "?" for c in words)
 
 
 def dates_agree(answer: Answer, wall: float) -> bool:
@@ -220,5 +221,4 @@ def _unix(text: str) -> float | None:
 
 def _said(answer: Answer) -> str:
     """Status and the beginning of what the server said, for a person."""
-    words = " ".join(answer.body.decode("utf-8", "replace").split())
-    return f"HTTP {answer.status} {words}".strip()[:LONGEST_REASON]
+    return shown(f"HTTP {answer.status} {answer.body.decode('utf-8', 'replace')}")

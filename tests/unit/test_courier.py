@@ -164,12 +164,22 @@ def test_courier_writes_refused_rows_down_once(file: Path, monkeypatch: pytest.M
     assert refused_ids(run(file, Server(refuses({20})))) == [20]
 
 
+def test_courier_whose_list_of_refused_rows_was_cleared_away_begins_a_new_one(file: Path) -> None:
+    """Without a gap in it where the other was."""
+    run(file, Server(refuses({20}))).rejects.unlink()
+    with file.open("a") as more:
+        more.write(written(file.with_name("more"), [41, 42]).read_text())
+    assert refused_ids(run(file, Server(refuses({42})))) == [42]
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
         ("no json", "Expecting value"),
         ('{"queue_id": "q", "payload": {}}', "it has no 'id'"),
         ('{"queue_id": "", "id": 1, "payload": {}}', "queue_id is no text"),
+        ('{"queue_id": "q", "id": 0, "payload": {}}', "id is none that a queue gives"),
+        ('{"queue_id": "q", "id": 1e3, "payload": {}}', "id is 1000.0"),
         ('{"queue_id": "q", "id": true, "payload": {}}', "id is True"),
         ('{"queue_id": "q", "id": 1, "payload": {"a": NaN}}', "only finite numbers"),
         ('{"queue_id": "q", "id": 1, "payload": [1]}', "a payload is a dictionary"),
