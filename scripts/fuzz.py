@@ -8,6 +8,7 @@ takes longer than `SLOWEST_S` or memory beyond `MOST_MEMORY_MB`; the input is ke
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import os
 import re
@@ -18,8 +19,10 @@ from pathlib import Path
 
 import atheris
 
-# Whatever is imported under it tells atheris where it goes.
-with atheris.instrument_imports(include=["edge_agent", "email", "yaml"]):
+#: Whether this is a target's own process: what is imported there tells atheris where it goes.
+INSIDE = "--inside" in sys.argv
+_LED_BY = ["edge_agent", "email", "yaml"]
+with atheris.instrument_imports(include=_LED_BY) if INSIDE else contextlib.nullcontext():
     from fakes import hostile
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +33,10 @@ SLOWEST_S = 20
 MOST_MEMORY_MB = 1024
 #: Folders in memory, where that can be had.
 MEMORY = Path("/dev/shm")  # noqa: S108  # each run makes a folder of its own there
+#: How libFuzzer says how far it is.
+_PROGRESS = re.compile(r"#(\d+)\s.*cov: (\d+) ft: (\d+)")
+#: Of what it says about a broken promise: the traceback and the input's name.
+_MOST_LINES = 60
 
 _ROW = (
     b'{"device_id":"pi","queue_id":"q-%d","id":%d,"priority":3,"created_at":1.5,"ttl_seconds":9,'
@@ -83,19 +90,19 @@ def run(name: str, seconds: int) -> int:
     """One target in its own process; says what was tried, and what broke a promise."""
     words = [sys.executable, __file__, "--inside", "--seconds", str(seconds), name]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, errors="replace") as fuzzer:
-        said = []
+        said, tried = [], None
         for line in fuzzer.stderr or ():
-            said.append(line)
-            if not line.startswith(("#", "INFO", "\t")):
-                sys.stderr.write(line)
-    tried = re.findall(r"^#(\d+)\s.*cov: (\d+) ft: (\d+)", "".join(said), re.MULTILINE)
-    inputs, edges, features = tried[-1] if tried else (0, 0, 0)
-    fine = fuzzer.returncode == 0
-    print(
-        f"{name}: {inputs} inputs, {edges} edges, {features} features:",
-        "every promise held" if fine else f"a promise was broken; the input is in {KEPT / name}",
-    )
-    return int(not fine)
+            if line.startswith("#"):
+                tried = _PROGRESS.match(line) or tried
+            elif not line.startswith(("INFO", "WARNING")):
+                said.append(line)
+    broken = fuzzer.returncode != 0
+    if broken:
+        sys.stderr.writelines(said[-_MOST_LINES:])
+    inputs, edges, features = tried.groups() if tried else (0, 0, 0)
+    verdict = "a promise was broken, see above" if broken else "every promise held"
+    print(f"{name}: {inputs} inputs, {edges} edges, {features} features: {verdict}")
+    return int(broken)
 
 
 def fuzz(name: str, seconds: int) -> None:

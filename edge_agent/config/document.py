@@ -51,6 +51,9 @@ _SCALARS: dict[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
 #: Characters that YAML does not allow. Source: YAML 1.2.2, section 5.1.
 _NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+#: How an escape begins, and a directive.
+_ESCAPE = re.compile(r"[%\\]")
+
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # C or Python
     """PyYAML's parser with the scalars of YAML 1.2 instead of 1.1."""
@@ -200,17 +203,20 @@ class _Reader:
                 )
 
     def _events(self, text: str) -> Iterator[Any]:
-        """What the parser finds; of bytes that a tag is written with, it looks at the form only."""
+        """What the parser finds; of a tag's bytes and an escape's number it looks at the form only.
+
+        (And lets Python complain. libyaml does so of tags, the parser in Python of more.)
+        """
         end = 0
         events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
         try:
             for event in events:
                 yield event
                 end = event.end_mark.index
-        except UnicodeDecodeError:
-            where = self._at(text[: text.find("%", end)])
-            sentence = "a tag is written with bytes that are no UTF-8; leave it out"
-            raise _Unusable(where, sentence) from None
+        except (ValueError, OverflowError):
+            found = _ESCAPE.search(text, end)
+            where = self._at(text[: found.start() if found else end])
+            raise _Unusable(where, "an escape stands for no character; leave it out") from None
 
     def _unusable(self, mark: Any, sentence: str) -> _Unusable:
         return _Unusable(self._place(mark) if mark else self._whole, sentence)

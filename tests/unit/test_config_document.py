@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,7 +92,7 @@ def test_scalar_follows_the_core_schema(tmp_path: Path, written: str, value: obj
         ("a: " + "[" * 5000, "agent.yaml:1:35: is nested more than 32 deep"),
         (
             "a: 5%\nb: !<%ed%a0%80> 1\n",
-            "agent.yaml:2:6: a tag is written with bytes that are no UTF-8; leave it out",
+            "agent.yaml:2:6: an escape stands for no character; leave it out",
         ),
         ("? [a, b]\n: 1\n", "agent.yaml:1:3: a key is one word, not a list or mapping"),
         (b"a: 1\nid: caf\xe9\n", "agent.yaml:2:8: is not written in UTF-8; save it as UTF-8"),
@@ -105,6 +106,20 @@ def test_document_with_a_mistake_says_where_and_what(
 ):
     """One sentence for each way to write a file that cannot be used, never a traceback."""
     assert _problems(tmp_path, content) == [problem]
+
+
+@pytest.mark.parametrize("escape", [r"\U00110000", r"\UFFFFFFFF"])
+def test_document_with_an_escape_beyond_unicode_says_where_also_without_libyaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, escape: str
+):
+    """PyYAML's own parser lets Python complain of it."""
+
+    class Pure(yaml.SafeLoader):
+        yaml_implicit_resolvers = document._Loader.yaml_implicit_resolvers
+
+    monkeypatch.setattr(document, "_Loader", Pure)
+    (problem,) = _problems(tmp_path, f'a: 1\nb: "{escape}"\n')
+    assert problem == "agent.yaml:2:5: an escape stands for no character; leave it out"
 
 
 def test_document_unclosed_says_where_it_begins(tmp_path: Path):
