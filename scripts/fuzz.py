@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -24,6 +25,8 @@ INSIDE = "--inside" in sys.argv
 _LED_BY = ["edge_agent", "email", "yaml"]
 with atheris.instrument_imports(include=_LED_BY) if INSIDE else contextlib.nullcontext():
     from fakes import hostile
+
+    from edge_agent.config.schema import json_schema
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "artefacts" / "fuzz"
@@ -51,13 +54,23 @@ _ANSWERS = (
     b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/login\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{}  \r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b'{"retry": [41]}'),
+    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(1 << 20)),
     b"\xef\xbb\xbf<!doctype html><html>",
 )
+_UPLOAD = b"""upload:
+  endpoint: http://u:p@127.0.0.1:80/x
+  api_key: ${A}
+  headers: {X-Tenant: north, Authorization: x}
+  proxy: http://[::1]:3128
+  quota: {daily: {messages: 5000, bytes: 5MiB}}
+privacy: {drop: [unit, metadata.a], hash: [metadata.a.b], round: {metadata.lat: 2}}
+"""
 #: What each target begins with, besides what once broke it.
 SEEDS = {
     "configuration": [
         *(file.read_bytes() for file in sorted((ROOT / "config").rglob("*.yaml"))),
         (CASES / "contract" / "agent.yaml").read_bytes(),
+        _UPLOAD,
         b"device: {id: x}\nsensors: [{name: a, type: system}]\n"
         + hostile.NEXT_FILE
         + b"sensors: [{name: b, type: bme280, channels: {humidity: {filters: [{median: 3}]}}}]\n",
@@ -105,6 +118,13 @@ def run(name: str, seconds: int) -> int:
     return int(broken)
 
 
+def words_of(name: str) -> set[str]:
+    """What inputs are made of: the words of the seeds, and all keys of a configuration."""
+    seeds = b"\n".join(SEEDS[name]).decode("latin-1")
+    keys = re.findall(r'"(\w+)"', json.dumps(json_schema())) if name == "configuration" else ()
+    return {*keys, *re.findall(r"[A-Za-z_][A-Za-z0-9_.-]+", seeds)}
+
+
 def fuzz(name: str, seconds: int) -> None:
     """Fuzz one target in this process, which ends with it."""
     corpus, seeds = KEPT / name / "corpus", KEPT / name / "seeds"
@@ -112,6 +132,8 @@ def fuzz(name: str, seconds: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(SEEDS[name]):
         (seeds / str(number)).write_bytes(seed)
+    dictionary = KEPT / name / "words"
+    dictionary.write_text("".join(f'"{word}"\n' for word in sorted(words_of(name))))
     once = CASES / "fuzz" / name
     shared = MEMORY if os.access(MEMORY, os.W_OK) else None
     target = hostile.TARGETS[name]
@@ -126,6 +148,7 @@ def fuzz(name: str, seconds: int) -> None:
         "timeout": SLOWEST_S,
         "rss_limit_mb": MOST_MEMORY_MB,
         "artifact_prefix": f"{KEPT / name}/",
+        "dict": dictionary,
     }
     words = [f"-{option}={value}" for option, value in options.items()]
     folders = [str(folder) for folder in (corpus, seeds, once) if folder.is_dir()]
