@@ -80,6 +80,9 @@ SEEDS = {
         b"d\n" + _ROWS,
         b"Zdr4tddb\n" + _ROWS,
         b"zd4\n" + gzip.compress(_ROWS),
+        b"z\n" + gzip.compress(bytes(2 << 20)),
+        b"d\n" + _ROWS.replace(b"2.5", b"NaN").replace(b"1.5", b"1e999", 3),
+        b"d\n" + re.sub(rb'("payload":)(.*)}', rb"\1[\2]}", _ROWS),
         b'Nd1\n{"endpoint":"https://a.example/","lines":2,"digest":"","delivered":2}\n' + _ROWS,
     ],
 }

@@ -6,6 +6,8 @@ import dataclasses
 
 #: The keys and list positions that lead to a value.
 Path = tuple[str | int, ...]
+#: As long as a sensor's name may be.
+_LONGEST_WORD = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -56,12 +58,17 @@ def dotted(path: Path, data: object = None) -> str:
     for step in path:
         data = _inside(data, step)
         if isinstance(step, str):
-            words.append(step)
+            words.append(_cut(step))
         elif isinstance(data, dict) and isinstance(data.get("name"), str):
-            words.append(data["name"])
+            words.append(_cut(data["name"]))
         else:
             words[-1:] = [f"{words[-1] if words else ''}[{step}]"]
     return ".".join(words)
+
+
+def _cut(word: str) -> str:
+    """A key or a name; of one that is far too long, all of the problems inside would repeat it."""
+    return word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 3]}..."
 
 
 def _inside(data: object, step: str | int) -> object:

@@ -64,6 +64,16 @@ def test_load_names_no_more_problems_than_anybody_mends_at_once(
     assert found[-1] == "agent.yaml: there is more to mend once this is"
 
 
+def test_load_repeats_no_name_that_is_far_too_long(problems: Callable[..., list[str]]):
+    """Each of the problems inside would, and together they would be longer than any file."""
+    name = "x" * 10_000
+    found = problems(f"sensors: [{{name: {name}, type: probe, filters: [{'{}, ' * 9}]}}]\n")
+    assert len(found) == 11
+    assert max(map(len, found)) < 400
+    found = problems(f"sensors: [{{name: a, type: chip, channels: {{{name}: {{b: 1, c: 2}}}}}}]\n")
+    assert max(map(len, found)) < 400
+
+
 def test_load_looks_a_type_up_once(tmp_path: Path):
     """To look among plugins is to read every installed distribution's metadata."""
     asked = []
