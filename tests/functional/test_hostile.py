@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import hostile
 from fakes.processes import command
-from hypothesis import event, example, given
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from edge_agent.config import document
@@ -42,71 +44,95 @@ def spoilt(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
     return content[:start] + draw(st.just(content[end:at]) | st.binary(max_size=9)) + content[end:]
 
 
-_SCHEMA = json_schema()
+@dataclasses.dataclass
+class Part:
+    """A part of the configuration's JSON Schema; too long to be shown with every example."""
+
+    schema: Mapping[str, Any] = dataclasses.field(repr=False)
+
+
+_WHOLE = json_schema()
 
 
 @st.composite
-def written(draw: st.DrawFn, schema: dict[str, Any]) -> Any:
+def written(draw: st.DrawFn, part: Part) -> Any:
     """What an editor would let pass with this schema."""
+    schema = part.schema
     if "$ref" in schema:
         name = schema["$ref"].removeprefix("#/$defs/")
-        return "${EVERY}" if name == "environment" else draw(written(_SCHEMA["$defs"][name]))
+        return "${EVERY}" if name == "environment" else draw(written(Part(_WHOLE["$defs"][name])))
     if "allOf" in schema:
-        case = draw(st.sampled_from(schema["allOf"]))
-        kind = case["if"]["properties"]["type"]
-        own = (
-            schema["properties"] | case["then"]["properties"] | {"type": {"enum": [*kind.values()]}}
-        )
-        required = [*schema["required"], *case["then"].get("required", ())]
-        schema = {"type": "object", "properties": own, "required": required}
+        return draw(_mapping(Part(_of_one_type(schema, draw(st.sampled_from(schema["allOf"]))))))
     if "anyOf" in schema:
-        return draw(written(draw(st.sampled_from(schema["anyOf"]))))
+        return draw(written(Part(draw(st.sampled_from(schema["anyOf"])))))
     if "enum" in schema:
         return draw(st.sampled_from(schema["enum"]))
     named = schema.get("type", "string")
-    return draw(_TYPES[draw(st.sampled_from(named)) if isinstance(named, list) else named](schema))
+    return draw(_TYPES[draw(st.sampled_from(named)) if isinstance(named, list) else named](part))
+
+
+def _of_one_type(sensor: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
+    """A sensor's schema with what one of the cases adds."""
+    kind = {"type": {"enum": [*case["if"]["properties"]["type"].values()]}}
+    return {
+        "properties": sensor["properties"] | case["then"]["properties"] | kind,
+        "required": [*sensor["required"], *case["then"].get("required", ())],
+    }
 
 
 @st.composite
-def _mapping(draw: st.DrawFn, schema: dict[str, Any]) -> dict[str, Any]:
+def _mapping(draw: st.DrawFn, part: Part) -> dict[str, Any]:
     """With all that is required, and a few other keys."""
-    known = schema.get("properties", {})
-    others = schema.get("additionalProperties", False)
-    keys = set(schema.get("required", ()))
+    known = part.schema.get("properties", {})
+    others = part.schema.get("additionalProperties", False)
+    keys = set(part.schema.get("required", ()))
     if known:
         keys |= draw(st.sets(st.sampled_from(sorted(known)), max_size=2))
     if isinstance(others, dict):
-        names = schema.get("propertyNames", {"type": "string", "pattern": "^[a-z]{1,4}$"})
-        keys |= set(draw(st.lists(written(names), max_size=2)))
-    return {key: draw(written(known.get(key, others))) for key in sorted(keys)}
+        names = part.schema.get("propertyNames", {"type": "string", "pattern": "^[a-z]{1,4}$"})
+        keys |= set(draw(st.lists(written(Part(names)), max_size=2)))
+    return {key: draw(written(Part(known.get(key, others)))) for key in sorted(keys)}
 
 
-def _number(schema: dict[str, Any]) -> st.SearchStrategy[float]:
-    return st.floats(schema.get("minimum", -1e6), schema.get("maximum", 1e6), width=16)
+def _string(part: Part) -> st.SearchStrategy[str]:
+    pattern = part.schema.get("pattern")
+    return st.text() if pattern is None else st.from_regex(pattern, fullmatch=True)
 
 
-_TYPES = {
+def _number(part: Part) -> st.SearchStrategy[float]:
+    return st.floats(part.schema.get("minimum", -1e6), part.schema.get("maximum", 1e6))
+
+
+def _integer(part: Part) -> st.SearchStrategy[int]:
+    return st.integers(part.schema.get("minimum", -9), part.schema.get("maximum", 9))
+
+
+def _array(part: Part) -> st.SearchStrategy[list[Any]]:
+    least = part.schema.get("minItems", 0)
+    return st.lists(written(Part(part.schema["items"])), min_size=least, max_size=3)
+
+
+_TYPES: Mapping[str, Callable[[Part], st.SearchStrategy[Any]]] = {
     "object": _mapping,
-    "array": lambda schema: st.lists(
-        written(schema["items"]), min_size=schema.get("minItems", 0), max_size=3
-    ),
-    "string": lambda schema: (
-        st.from_regex(schema["pattern"], fullmatch=True) if "pattern" in schema else st.text()
-    ),
+    "array": _array,
+    "string": _string,
     "number": _number,
-    "integer": lambda schema: st.integers(schema.get("minimum", -9), schema.get("maximum", 9)),
+    "integer": _integer,
     "boolean": lambda _: st.booleans(),
     "null": lambda _: st.none(),
 }
 
 
-@given(written(_SCHEMA))
+# A busy machine draws slowly from so many patterns.
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(written(Part(_WHOLE)), st.lists(written(Part(_WHOLE["$defs"]["sensor"])), max_size=2))
 def test_configuration_of_what_its_schema_allows_is_taken_or_refused_and_kept_as_it_is(
-    data: dict[str, Any],
+    data: dict[str, Any], sensors: list[dict[str, Any]]
 ) -> None:
     """A configuration that is taken is the same when its last good copy is read again."""
+    text = document.dump(data | {"sensors": sensors})
     with tempfile.TemporaryDirectory() as folder:
-        taken = hostile.configuration(document.dump(data).encode(), Path(folder))
+        taken = hostile.configuration(text.encode(), Path(folder))
     event("taken" if taken else "refused")
 
 
@@ -155,19 +181,29 @@ def test_answer_of_any_bytes_is_a_verdict_on_what_was_sent(
 
 
 _ROW = st.fixed_dictionaries(
-    {"queue_id": st.sampled_from(["q", "r", "\ud800", "", 1]), "id": st.integers(-1, 9)},
+    {"queue_id": st.sampled_from("qr"), "id": st.integers(1, 9), "payload": st.just({"t": 1.5})}
+)
+_ODD_ROW = st.fixed_dictionaries(
+    {},
     optional={
+        "queue_id": st.sampled_from(["\ud800", "", 1]),
+        "id": st.sampled_from([0, -1, 2**63, 1.0, True]),
         "device_id": st.sampled_from(["pi", "\ud800", None]),
-        "payload": _JSON.map(json.loads) | st.just({"t": 1.5}),
+        "payload": _JSON.map(json.loads),
         "priority": st.integers(-1, 5),
         "created_at": st.sampled_from([1.5, float("inf"), float("nan"), 10**400, "x"]),
         "ttl_seconds": st.sampled_from([9, float("inf"), None]),
     },
-).map(lambda row: json.dumps({"payload": {"n": 1}, **row}).encode() + b"\n")
-_FILE = st.lists(_ROW, max_size=9).map(b"".join)
+)
+_FILE = st.lists(
+    st.tuples(_ROW, st.just({}) | st.just({}) | _ODD_ROW).map(
+        lambda both: json.dumps(both[0] | both[1]).encode() + b"\n"
+    ),
+    max_size=12,
+).map(b"".join)
 
 
-@given(st.text("zZdrRt41b5hsx", max_size=9).map(str.encode), _FILE | spoilt(_FILE))
+@given(st.text("zZdrRt41b5hsx", max_size=9).map(str.encode), _FILE | _FILE | spoilt(_FILE))
 @example(b"r", b'{"queue_id":"q","id":1,"payload":{},"x":"\\ud800"}\n' * 2)
 def test_queue_send_of_any_bytes_marks_nothing_as_delivered_that_was_not(
     play: bytes, content: bytes
