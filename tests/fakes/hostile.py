@@ -199,6 +199,7 @@ def _check_books(file: Path, courier: Courier, server: _Server) -> None:
     refused = [json.loads(line) for line in written[: position.rejected_bytes].splitlines()]
     assert len(refused) == position.rejected
     named = {(said["queue_id"], said["id"]) for said in refused if "id" in said}
+    assert server.took or not named, "written off without a witness"
     taken = 0
     for raw in lines[: position.lines]:
         line = carried.parsed(raw)
