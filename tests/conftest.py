@@ -45,11 +45,14 @@ def httpserver_listen_address() -> tuple[str, int]:
 
 @pytest.fixture
 def tell(
-    capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
 ) -> Callable[[str], None]:
-    """Says what was measured, also where the test passes."""
+    """Says what was measured, also where the test passes, and in the report."""
 
     def say(text: str) -> None:
+        record_property("measured", text)
         with capsys.disabled():
             sys.stdout.write(f"\n{request.node.name}: {text}\n")
 

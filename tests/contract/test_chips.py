@@ -122,6 +122,12 @@ def test_power_lost_during_a_measurement_is_an_error(name: str, bench: Bench) ->
 # ── check bytes ──
 
 
+@pytest.mark.fault(
+    "sensor",
+    "garbage",
+    how="each bit of each answer is turned over",
+    part="every driver, on fake wires and files",
+)
 @those(lambda chip: chip.is_checked)
 def test_answer_with_any_one_bit_turned_over_is_no_value(name: str, bench: Bench) -> None:
     """Each bit of each answer of a measurement: a checksum error, or asked again and right."""

@@ -136,6 +136,12 @@ def test_driver_closed_starts_anew(bench: Bench) -> None:
     assert {m.channel for m in bench.measure()} == {m.channel for m in first}
 
 
+@pytest.mark.fault(
+    "sensor",
+    "NACKs",
+    how="each transfer fails in turn, by each errno of a bus",
+    part="every driver, on fake wires and files",
+)
 @every_chip
 @pytest.mark.parametrize("number", [121, 5, 110, 16, 6])
 def test_driver_whose_bus_fails_gives_a_sensor_error_with_a_reason(
@@ -165,6 +171,12 @@ def test_driver_survives_a_glitch_at_every_transfer(bench: Bench) -> None:
         assert bench.measure() == before
 
 
+@pytest.mark.fault(
+    "sensor",
+    "absent",
+    how="the chip is taken off the wire, and put back",
+    part="every driver, on fake wires and files",
+)
 @every_chip
 def test_driver_whose_chip_is_absent_comes_back_with_it(bench: Bench) -> None:
     """Unplugged, read, plugged in: a fault, then readings, set up as if for the first time."""
@@ -182,6 +194,12 @@ def test_driver_whose_chip_is_absent_comes_back_with_it(bench: Bench) -> None:
     assert bench.measure() == before
 
 
+@pytest.mark.fault(
+    "sensor",
+    "returns after a brown-out",
+    how="the chip forgets its settings between two readings",
+    part="every driver, on fake wires and files",
+)
 @every_chip
 def test_driver_whose_chip_browned_out_unnoticed_is_right_again(bench: Bench) -> None:
     """Between two readings nobody sees it: the settings are gone, the values are right."""
@@ -209,6 +227,12 @@ def test_driver_that_is_read_before_any_trigger_is_not_ready(bench: Bench) -> No
         bench.sleep(INTERVAL_S)
 
 
+@pytest.mark.fault(
+    "sensor",
+    "unplugged and another plugged in",
+    how="another chip sits at the address",
+    part="every driver, on fake wires and files",
+)
 @every_chip_with_id
 def test_driver_that_finds_another_chip_says_so(bench: Bench) -> None:
     """At the same address sits something else."""
@@ -239,6 +263,12 @@ def test_driver_whose_file_fails_says_so_and_comes_back(bench: Bench, name: str)
         assert bench.measure() == before
 
 
+@pytest.mark.fault(
+    "sensor",
+    "absent",
+    how="the kernel's files go, between trigger and read and between readings, and come back",
+    part="every driver, on fake wires and files",
+)
 @every_kernel_driver
 def test_driver_whose_device_is_unplugged_comes_back_with_it(bench: Bench) -> None:
     """Unplugged between trigger and read, and between two readings, and plugged in again."""

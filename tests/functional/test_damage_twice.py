@@ -67,6 +67,12 @@ def test_emptied_file_beside_files_set_aside_is_no_new_one(spoilt: Path, clock: 
         clock.advance(1)
 
 
+@pytest.mark.fault(
+    "corrupt file",
+    "a directory",
+    how="a directory with somebody's file in it bears the queue's name",
+    part="the queue, in the test's process",
+)
 def test_directory_in_the_file_s_place_is_moved_away_and_never_removed(
     tmp_path: Path, clock: FakeClock
 ) -> None:
@@ -140,6 +146,12 @@ def faulty(call: str, fault: str, number: int, path: Path) -> bool:
     return killed or "(INJECTED)" in trace.read_text()
 
 
+@pytest.mark.fault(
+    "corrupt file",
+    "header",
+    how="strace kills or fails each call of replacing and salvaging",
+    part="a process that works the queue alone",
+)
 @pytest.mark.parametrize(
     ("call", "fault", "every"),
     # Each rename and removal; of the writes, which are many, some of each kind.

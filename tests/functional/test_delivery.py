@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,30 @@ ROWS = {
 }
 
 
+@pytest.mark.fault(
+    "server",
+    "hangs",
+    "drips one byte a second",
+    "answers 200 to everything with HTML",
+    "redirects",
+    "invalid JSON",
+    "wrong ids in the verdict",
+    "every status of the verdict table",
+    "stores, and its answer is lost",
+    how="a scripted receiver gives each answer of the verdict table",
+)
+@pytest.mark.fault(
+    "network",
+    "reset mid-answer",
+    how="a scripted receiver resets the connection in its answer, which was stored or not",
+)
+@pytest.mark.fault(
+    "condemning server",
+    "bad deployment",
+    "gzip not understood",
+    "wrong schema",
+    how="400 to all, 400, 415 and 422 to gzip, a verdict that rejects every item",
+)
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_answer_draws_the_fate_of_its_row_and_its_lines_in_the_journal(
     delivery: Delivery, row: Row
@@ -159,6 +184,7 @@ def test_item_that_is_wanted_again_comes_again(delivery: Delivery) -> None:
     assert delivery.receiver.store.totals().repeated == 1
 
 
+@pytest.mark.fault("network", "refused", how="the receiver's port is closed, and opened later")
 def test_port_that_nobody_listens_on(delivery: Delivery) -> None:
     """Refused until somebody does."""
     with socket.socket() as port:
@@ -217,14 +243,23 @@ def test_item_that_draws_server_errors_holds_up_nobody(delivery: Delivery) -> No
     assert_in_turn(delivery, "endpoint_held", "endpoint_ready")
 
 
+@pytest.mark.fault(
+    "server",
+    "1 GB answer",
+    "gzip bomb",
+    how="a scripted receiver answers with a gigabyte, plain and packed",
+)
 @pytest.mark.parametrize("packed", ["false", "true"])
-def test_answer_of_a_gigabyte_costs_no_memory(delivery: Delivery, packed: str) -> None:
+def test_answer_of_a_gigabyte_costs_no_memory(
+    delivery: Delivery, packed: str, tell: Callable[[str], None]
+) -> None:
     """Not believed, 64 KiB of it read; halved and delivered."""
     delivery.serve(f"{{do: large_answer, packed: {packed}, requests: 3}}")
     row = Row(journal=["answer_not_believed "])
     delivery.run()
     delivery.wait(row)
     assert delivery.agent.peak_bytes() < 128 << 20
+    tell(f"{delivery.agent.peak_bytes() / (1 << 20):.0f} MiB at the most")
     delivery.end(row)
 
 

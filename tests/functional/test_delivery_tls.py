@@ -106,6 +106,16 @@ DOUBTS = {
 }
 
 
+@pytest.mark.fault(
+    "tls",
+    "expired",
+    "wrong host",
+    "unknown CA",
+    "TLS 1.0 only",
+    "client certificate refused",
+    "clock in the past",
+    how="such a certificate or version; one of tomorrow stands for a clock in the past",
+)
 @pytest.mark.parametrize("doubt", DOUBTS.values(), ids=DOUBTS)
 def test_connection_that_cannot_be_trusted_carries_nothing_and_is_told_of(
     delivery: Delivery, office: Office, doubt: Doubt

@@ -71,17 +71,24 @@ def check(path: Path, told: dict[str, int]) -> None:
 
 
 @pytest.fixture
-def note(record_property: Callable[[str, object], None]) -> Note:
-    """Writes what the callers were told into the report, and prints it."""
+def note(tell: Callable[[str], None]) -> Note:
+    """Tells what the callers were told."""
 
     def write(fault: str, seen: list[str]) -> None:
         line = ", ".join(f"{times} x {name}" for name, times in Counter(seen).items())
-        record_property(fault, line)
-        sys.stdout.write(f"{fault} | {line} | every returned id, none twice\n")
+        tell(f"{fault}: {line}")
 
     return write
 
 
+@pytest.mark.fault(
+    "disk errors",
+    "EIO on read",
+    "EIO on write",
+    "EIO on fsync",
+    how="strace fails one call at a time",
+    part="a process that works the queue alone",
+)
 @pytest.mark.parametrize(
     ("call", "error", "every"),
     # Each third write fails in one way, the one after it in the other: they are many.
@@ -108,6 +115,14 @@ def test_call_that_fails_once_loses_no_returned_id_and_doubles_none(
     note(f"{call} {error}, once", seen)
 
 
+@pytest.mark.fault(
+    "disk errors",
+    "EIO on read",
+    "EIO on write",
+    "EIO on fsync",
+    how="strace fails ten calls in a row",
+    part="a process that works the queue alone",
+)
 @pytest.mark.parametrize("call", ["pread64", "pwrite64", "fdatasync"])
 def test_calls_that_fail_for_a_while_lose_no_returned_id(
     call: str, tmp_path: Path, note: Note
@@ -124,6 +139,12 @@ def test_calls_that_fail_for_a_while_lose_no_returned_id(
     note(f"{call} EIO, ten in a row", seen)
 
 
+@pytest.mark.fault(
+    "disk errors",
+    "read-only",
+    how="strace fails the first twelve opens by EROFS and by EACCES",
+    part="a process that works the queue alone",
+)
 @pytest.mark.parametrize("error", ["EROFS", "EACCES"])
 def test_file_that_may_not_be_opened_at_the_start_is_written_when_it_may(
     error: str, tmp_path: Path

@@ -162,6 +162,12 @@ def test_flusher_witness_is_of_another_sensor(rig: Rig) -> None:
     assert "suspended" not in rig.told.events or rig.dead() < 8
 
 
+@pytest.mark.fault(
+    "poison",
+    "an item at the server",
+    how="one item of a batch is refused, wherever it stands",
+    part="the flusher before a server without a network",
+)
 @pytest.mark.parametrize("action", [Action.REFUSED, Action.TOO_LARGE])
 @pytest.mark.parametrize("size", [50, 64])
 def test_flusher_poison_costs_few_requests_more(

@@ -66,6 +66,13 @@ def test_flusher_whatever_happens_each_reading_has_one_end(
         world.finish()
 
 
+@pytest.mark.fault(
+    "condemning server",
+    "bad deployment",
+    "wrong schema",
+    how="any sequence of readings and reloads while everything is refused, in any words",
+    part="the flusher before a server without a network",
+)
 @given(
     moves=st.lists(
         st.one_of(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,14 +145,12 @@ class Collection:
 
 
 @pytest.fixture
-def note(record_property: Callable[[str, object], None]) -> Callable[[str, Seen, str], None]:
+def note(tell: Callable[[str], None]) -> Callable[[str, Seen, str], None]:
     """Writes a line of the table: the fault, what the callers saw, what was kept, the pause."""
 
     def write(fault: str, seen: Seen, kept: str) -> None:
         saw = ", ".join(f"{number} x {name}" for name, number in seen.refused.items()) or "nothing"
-        line = f"{saw} in {seen.calls} calls | {kept} | {seen.paused_s:g} s"
-        record_property(fault, line)
-        sys.stdout.write(f"{fault} | {line}\n")
+        tell(f"{fault}: {saw} in {seen.calls} calls, {kept}, paused {seen.paused_s:g} s")
 
     return write
 
@@ -161,6 +158,12 @@ def note(record_property: Callable[[str, object], None]) -> Callable[[str, Seen,
 Note = Callable[[str, Seen, str], None]
 
 
+@pytest.mark.fault(
+    "full card",
+    "full by someone else",
+    how="another program writes to the last byte of tmpfs and ext4, after each reading",
+    part="pending and queue, in the test's process",
+)
 @pytest.mark.parametrize(("kind", "size"), [("tmpfs", "8M"), ("ext4", "24M")])
 def test_card_filled_by_others_to_the_last_byte_takes_readings_for_ever(
     kind: str, size: str, mount: Mount, clock: FakeClock, note: Note
@@ -186,6 +189,12 @@ def test_card_filled_by_others_to_the_last_byte_takes_readings_for_ever(
     collection.queue.close()
 
 
+@pytest.mark.fault(
+    "full card",
+    "full by us",
+    how="a tmpfs of 16 MiB, and 64 MiB allowed",
+    part="pending and queue, in the test's process",
+)
 def test_card_filled_by_us_keeps_the_newest(mount: Mount, clock: FakeClock, note: Note) -> None:
     """More is allowed than there is room: the oldest go, what is new is stored."""
     card = mount("tmpfs", "16M")
@@ -206,6 +215,12 @@ def test_card_filled_by_us_keeps_the_newest(mount: Mount, clock: FakeClock, note
     collection.queue.close()
 
 
+@pytest.mark.fault(
+    "full card",
+    "full by someone else",
+    how="every byte that is freed is taken by another program at once",
+    part="pending and queue, in the test's process",
+)
 def test_card_filled_to_the_last_byte_takes_ten_thousand_turns(mount: Mount, note: Note) -> None:
     """In and out, with every byte that is freed taken by another program at once."""
     card = mount("tmpfs", "4M")
@@ -230,6 +245,12 @@ def test_card_filled_to_the_last_byte_takes_ten_thousand_turns(mount: Mount, not
     note("tmpfs full, 10,000 turns", seen, f"{books.queued} queued, {books.shed} shed")
 
 
+@pytest.mark.fault(
+    "full card",
+    "a restart on a full card",
+    how="closed and opened three times on a tmpfs and an ext4 without a free byte",
+    part="pending and queue, in the test's process",
+)
 @pytest.mark.parametrize(("kind", "size"), [("tmpfs", "8M"), ("ext4", "24M")])
 def test_restart_on_a_full_card_goes_on(
     kind: str, size: str, mount: Mount, clock: FakeClock, note: Note
@@ -254,6 +275,12 @@ def test_restart_on_a_full_card_goes_on(
     collection.queue.close()
 
 
+@pytest.mark.fault(
+    "full card",
+    "no inode left",
+    how="another program makes files until none can be made",
+    part="pending and queue, in the test's process",
+)
 def test_card_without_an_inode_is_opened_and_written(
     mount: Mount, clock: FakeClock, note: Note
 ) -> None:
@@ -276,6 +303,12 @@ def test_card_without_an_inode_is_opened_and_written(
     collection.queue.close()
 
 
+@pytest.mark.fault(
+    "disk errors",
+    "read-only",
+    how="an ext4 finds an error, and takes no writes until it was mended",
+    part="pending and queue, in the test's process",
+)
 def test_ext4_that_fails_loses_nothing_and_is_written_when_mended(
     mount: Mount, clock: FakeClock, note: Note
 ) -> None:
@@ -296,6 +329,12 @@ def test_ext4_that_fails_loses_nothing_and_is_written_when_mended(
     collection.queue.close()
 
 
+@pytest.mark.fault(
+    "disk errors",
+    "read-only",
+    how="an ext4 is remounted read-only before the start",
+    part="pending and queue, in the test's process",
+)
 def test_start_on_a_read_only_card_collects_and_writes_when_it_is_writable(
     mount: Mount, clock: FakeClock, note: Note
 ) -> None:

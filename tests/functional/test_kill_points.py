@@ -53,6 +53,14 @@ def killed_at(call: str, number: int, site: Path, program: str = WORK) -> bool:
     return subprocess.run([*inject, *work], check=False, timeout=60).returncode != 0
 
 
+@pytest.mark.fault(
+    "kill",
+    "at each pwrite",
+    "at each fdatasync",
+    "at each unlink",
+    how="strace kills at the n-th such call, for each n; ftruncate too",
+    part="a process that works the queue alone",
+)
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync", "unlink", "ftruncate"])
 def test_kill_at_each_call_loses_no_returned_id_and_the_ledger_closes(
     call: str, tmp_path: Path
@@ -78,6 +86,13 @@ def test_kill_at_each_call_loses_no_returned_id_and_the_ledger_closes(
     assert points > 0, f"the work never called {call}"
 
 
+@pytest.mark.fault(
+    "kill",
+    "at each pwrite",
+    "at each fdatasync",
+    how="strace kills at the n-th such call, for each n, while a counter's total is kept",
+    part="a process that works the queue alone",
+)
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
 def test_kill_at_each_call_leaves_a_total_and_its_state_the_same(call: str, tmp_path: Path) -> None:
     """Neither is in the file without the other: the next run goes on from what was told last."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -59,15 +58,14 @@ class Scene:
 
 
 @pytest.fixture
-def scene(site: Site, capsys: pytest.CaptureFixture[str]) -> Iterator[Scene]:
-    def tell(line: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{line}\n")
-
+def scene(site: Site, tell: Callable[[str], None]) -> Iterator[Scene]:
     with two_machines() as cable:
         yield Scene(site, cable, tell)
 
 
+@pytest.mark.fault(
+    "network", "no route", how="a network namespace without a route, which then gets one"
+)
 @pytest.mark.parametrize("route", [f"default via {GATEWAY}", f"{SERVER} dev eth0"])
 def test_route_that_appears_ends_the_back_off(scene: Scene, route: str) -> None:
     """Also one to the server's network alone, without a gateway."""
@@ -79,6 +77,9 @@ def test_route_that_appears_ends_the_back_off(scene: Scene, route: str) -> None:
     assert agent.end() == 0
 
 
+@pytest.mark.fault(
+    "network", "no route", how="an interface that is down, and then set up with a route"
+)
 def test_interface_that_is_set_up_ends_the_back_off(scene: Scene) -> None:
     """Carrier first, then a route, as a DHCP client brings it."""
     scene.receiver()
@@ -93,6 +94,9 @@ def test_interface_that_is_set_up_ends_the_back_off(scene: Scene) -> None:
     assert agent.end() == 0
 
 
+@pytest.mark.fault(
+    "network", "no route", how="a cable without a carrier under a static route, and its return"
+)
 def test_cable_put_back_under_a_static_route_ends_the_back_off(scene: Scene) -> None:
     """No route changes; the carrier alone tells."""
     scene.receiver()
@@ -103,6 +107,11 @@ def test_cable_put_back_under_a_static_route_ends_the_back_off(scene: Scene) -> 
     assert agent.end() == 0
 
 
+@pytest.mark.fault(
+    "network",
+    "flapping every few seconds",
+    how="a cable pulled and put back every three seconds; nobody listens",
+)
 def test_link_that_flaps_is_tried_once_in_five_seconds(scene: Scene) -> None:
     """The cable is pulled and put back every three seconds; nothing listens at the server."""
     scene.cable.agent.ip(f"route add default via {GATEWAY}")

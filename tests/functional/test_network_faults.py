@@ -7,7 +7,6 @@ How long things take is measured and told, and nothing is asserted of it.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,17 +89,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(
-    site: Site,
-    capsys: pytest.CaptureFixture[str],
-    record_property: Callable[[str, object], None],
-    request: pytest.FixtureRequest,
-) -> Iterator[Scene]:
-    def tell(line: str) -> None:
-        record_property("measured", line)
-        with capsys.disabled():
-            sys.stdout.write(f"\n{request.node.name}: {line}\n")
-
+def scene(site: Site, tell: Callable[[str], None]) -> Iterator[Scene]:
     with two_machines() as cable, cable.agent.resolving(RESOLV_CONF):
         for address in NAME_SERVERS:
             cable.server.ip(f"addr add {address}/32 dev lo")
@@ -110,6 +99,13 @@ def scene(
         names.close()
 
 
+@pytest.mark.fault(
+    "network",
+    "black hole",
+    "refused",
+    "reset mid-answer",
+    how="nft drops, rejects or resets on the server's machine, amid deliveries",
+)
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
@@ -130,6 +126,9 @@ def test_server_behind_a_rule_costs_no_reading(scene: Scene, rule: str, reason: 
     scene.close_books(agent)
 
 
+@pytest.mark.fault(
+    "network", "DNS dead", "DNS hanging", how="three name servers refuse, fail or are silent"
+)
 @pytest.mark.parametrize("fault", [REFUSED, FAILS, SILENT])
 def test_name_that_cannot_be_looked_up_costs_no_reading(scene: Scene, fault: str) -> None:
     """A request ends in its time, though the system's look-up takes over a minute where all are
@@ -157,6 +156,9 @@ def test_name_that_cannot_be_looked_up_costs_no_reading(scene: Scene, fault: str
     scene.close_books(agent)
 
 
+@pytest.mark.fault(
+    "network", "DNS hanging", how="three name servers are silent, and the agent is stopped"
+)
 def test_stop_amid_a_look_up_that_hangs_abandons_it_and_keeps_every_reading(scene: Scene) -> None:
     """With the time-outs as they are shipped."""
     scene.names.be(SILENT)
@@ -172,6 +174,11 @@ def test_stop_amid_a_look_up_that_hangs_abandons_it_and_keeps_every_reading(scen
     assert ledger.queued == ledger.enqueued == scene.site.status()["read_total"] > 0
 
 
+@pytest.mark.fault(
+    "network",
+    "no route",
+    how="a cable between network namespaces is pulled, and put back within a back-off of an hour",
+)
 def test_cable_put_back_ends_the_back_off_of_a_server_known_by_name(scene: Scene) -> None:
     """The name is looked up on a link that is just there, long before the back-off's end."""
     agent = scene.agent(retry_delay="1h")
@@ -183,6 +190,11 @@ def test_cable_put_back_ends_the_back_off_of_a_server_known_by_name(scene: Scene
     scene.close_books(agent)
 
 
+@pytest.mark.fault(
+    "network",
+    "flapping every few seconds",
+    how="a cable between network namespaces, pulled and put back every three seconds",
+)
 def test_link_that_flaps_costs_no_reading(scene: Scene) -> None:
     """Up and down every three seconds; in the end it stays."""
     agent = scene.agent()

@@ -83,11 +83,23 @@ def rows_of(path: Path) -> set[int]:
         db.close()
 
 
+@pytest.mark.fault(
+    "power cut",
+    "durability: full",
+    how="400 states from a trace of the calls: what was flushed, any sectors of the rest",
+    part="a process that works the queue alone",
+)
 def test_power_cut_with_durability_full_loses_nothing_and_damages_nothing(tmp_path: Path) -> None:
     """An id that enqueue returned is in the file, whatever the disk made of the rest."""
     assert left_by_cuts(tmp_path, "full", "FULL") == (0, 0)
 
 
+@pytest.mark.fault(
+    "power cut",
+    "durability: normal",
+    how="400 states from a trace of the calls: what was flushed, any sectors of the rest",
+    part="a process that works the queue alone",
+)
 def test_power_cut_with_durability_normal_damages_nothing(tmp_path: Path) -> None:
     """It may lose the last seconds; the file is sound."""
     damaged, _ = left_by_cuts(tmp_path, "normal", "NORMAL")

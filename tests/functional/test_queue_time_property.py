@@ -146,4 +146,13 @@ class QueueTimeModel(RuleBasedStateMachine):
             assert tidy == sorted(tidy)
 
 
-TestQueueTime = QueueTimeModel.TestCase
+TestQueueTime = pytest.mark.fault(
+    "clock",
+    "by minutes",
+    "by days",
+    "while running",
+    "while stopped",
+    "before and after a reboot",
+    how="any sequence of steps, waits, restarts and reboots, drawn by hypothesis",
+    part="the queue, on a simulated clock",
+)(QueueTimeModel.TestCase)

@@ -165,6 +165,12 @@ def test_verdicts_name_the_items_of_the_step(play: Play, make: Make) -> None:
     assert stored(receiver) == [42, 41, 44]
 
 
+@pytest.mark.fault(
+    "poison",
+    "an item at the server",
+    how="400 to whatever holds it",
+    part="flusher and uploader, in the test's process",
+)
 def test_poison_is_refused_until_it_stands_alone(play: Play, make: Make) -> None:
     """400 to whatever holds it; the others are taken."""
     receiver = play("{do: status, status: 400, where: {n: 42}}")
@@ -209,6 +215,12 @@ def test_status_says_body_fields_and_when_to_come_back(play: Play, make: Make) -
     assert seen.endswith(b"\r\n\r\nclosed")
 
 
+@pytest.mark.fault(
+    "server",
+    "stores, and its answer is lost",
+    how="a scripted receiver stores and resets",
+    part="the uploader, in the test's process",
+)
 def test_lost_answer_is_given_when_the_same_comes_again(play: Play, make: Make) -> None:
     """Stored, reset, sent again: delivered, once."""
     receiver = play("{do: lose_answer, requests: 1}")

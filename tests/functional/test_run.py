@@ -36,6 +36,11 @@ def enqueued(site: Site) -> int:
         return queue.ledger().enqueued
 
 
+@pytest.mark.fault(
+    "server",
+    "stores, and its answer is lost",
+    how="the agent is killed with a request on the wire, which the receiver then stores",
+)
 def test_agent_killed_in_the_middle_of_an_upload_delivers_every_reading_once(site: Site) -> None:
     """kill -9 while the request is on the wire; the receiver then stores it, and is asked again."""
     receiver, url = site.receiver()
@@ -65,6 +70,7 @@ def test_agent_killed_in_the_middle_of_an_upload_delivers_every_reading_once(sit
     assert repeated > 0, "the batch on the wire was stored, and recognised when it came again"
 
 
+@pytest.mark.fault("server", "hangs", how="a socket takes the request and never answers")
 def test_request_that_hangs_does_not_move_the_pollers_schedule(site: Site) -> None:
     """A server that takes the request and never answers: readings go on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -98,6 +104,11 @@ def test_agent_without_endpoint_stores_and_sends_when_there_is_one(site: Site) -
     assert site.status()["health"]["depth"] == 0
 
 
+@pytest.mark.fault(
+    "configuration",
+    "changed to garbage and SIGHUP",
+    how="the file is changed to garbage, and SIGHUP is sent",
+)
 def test_reload_of_a_bad_file_is_refused_and_the_old_one_runs_on(site: Site) -> None:
     """Every problem is in the journal; readings go on."""
     _, url = site.receiver()
@@ -123,6 +134,12 @@ def test_start_with_a_bad_file_runs_on_the_last_good_one(site: Site) -> None:
     assert agent.end() == 0
 
 
+@pytest.mark.fault(
+    "configuration",
+    "empty",
+    "a list",
+    how="the agent is started with such a file and no last good copy",
+)
 @pytest.mark.parametrize("text", ["sensors: 7\n", "", "- a\n"])
 def test_start_with_a_bad_file_and_no_good_one_exits_78(site: Site, text: str) -> None:
     """systemd does not restart on 78: only a person can help."""
@@ -133,6 +150,9 @@ def test_start_with_a_bad_file_and_no_good_one_exits_78(site: Site, text: str) -
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.fault(
+    "two agents", "the second", how="a second agent is started on the first one's file"
+)
 def test_second_agent_on_one_queue_refuses_with_a_sentence(site: Site) -> None:
     """Two flushers would send everything twice."""
     site.configure(STORE_ONLY)
@@ -156,6 +176,11 @@ def test_agent_on_a_path_that_leads_nowhere_waits_and_stores_when_it_heals(site:
     assert enqueued(site) > 0
 
 
+@pytest.mark.fault(
+    "disk errors",
+    "EIO on write",
+    how="a limit of 0 bytes on the agent's files fails every write by EFBIG until it is lifted",
+)
 def test_disk_that_takes_nothing_for_a_while_costs_no_reading(site: Site) -> None:
     """A limit of 0 bytes on files is an error at every write; readings wait until it is gone."""
     site.configure(STORE_ONLY)

@@ -36,20 +36,6 @@ sensors:
 Tell = Callable[[str], None]
 
 
-@pytest.fixture
-def tell(
-    capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
-) -> Tell:
-    """Says what was seen, whether the test passes or not."""
-
-    def say(line: str) -> None:
-        record_property("seen", line)
-        with capsys.disabled():
-            sys.stdout.write(f"\n{line}\n")
-
-    return say
-
-
 def tell_journal(agent: Process, tell: Tell) -> None:
     """The first line of each change of the link, as it would stand in the journal."""
     changes = ("link_", "endpoint_", "suspended", "resumed", "dead", "gzip_refused", "stopped")

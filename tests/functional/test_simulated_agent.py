@@ -95,6 +95,14 @@ def test_agent_hour_with_an_outage_delivers_every_reading_once(tmp_path: Path, s
     agent.queue.close()
 
 
+@pytest.mark.fault(
+    "clock",
+    "by days",
+    "while stopped",
+    "before and after a reboot",
+    how="a power cut, after which the clock comes up three days behind and is set later",
+    part="the agent's own parts in one thread, on a simulated clock",
+)
 def test_agent_restart_and_power_cut_in_an_outage_lose_nothing_that_was_committed(
     tmp_path: Path,
 ) -> None:
@@ -137,6 +145,13 @@ def test_agent_restart_and_power_cut_in_an_outage_lose_nothing_that_was_committe
     third.queue.close()
 
 
+@pytest.mark.fault(
+    "clock",
+    "by days",
+    "while running",
+    how="a boot thirty days behind; NTP answers later",
+    part="the agent's own parts in one thread, on a simulated clock",
+)
 def test_agent_that_starts_behind_delivers_readings_with_the_right_time(tmp_path: Path) -> None:
     """A Pi boots thirty days behind, loses its agent twice, and NTP answers: all times are right.
 

@@ -58,6 +58,13 @@ def killed_at(call: str, number: int, path: Path) -> bool:
     return subprocess.run(work, check=False, timeout=60).returncode != 0
 
 
+@pytest.mark.fault(
+    "kill",
+    "at each pwrite",
+    "at each fdatasync",
+    how="strace kills a process that thins a full queue at each 97th write and each flush",
+    part="a process that works the queue alone",
+)
 # Each slice is some hundred writes; the flushes are few.
 @pytest.mark.parametrize(("call", "every"), [("pwrite64", 97), ("fdatasync", 1)])
 def test_kill_while_thinning_loses_no_reading_and_the_next_start_goes_on(

@@ -79,6 +79,12 @@ def test_pi_switched_off_for_longer_than_the_ttl_expires_what_it_had(
     second.queue.close()
 
 
+@pytest.mark.fault(
+    "copies",
+    "a cloned card",
+    how="one queue file is used on two machines",
+    part="the agent's own parts in one thread, on a simulated clock",
+)
 def test_card_copied_to_another_pi_sends_nothing_twice_and_mixes_nothing(
     tmp_path: Path, clock: FakeClock
 ) -> None:
@@ -104,6 +110,13 @@ def test_card_copied_to_another_pi_sends_nothing_twice_and_mixes_nothing(
     assert len(server.taken) == 3 * 120
 
 
+@pytest.mark.fault(
+    "clock",
+    "by years",
+    "while running",
+    how="a clock that was right is set a year ahead, and back",
+    part="the agent's own parts in one thread, on a simulated clock",
+)
 @pytest.mark.parametrize("jump_s", [365 * DAY_S, -365 * DAY_S])
 def test_time_that_jumps_by_a_year_expires_and_freezes_nothing(
     tmp_path: Path, clock: FakeClock, jump_s: float

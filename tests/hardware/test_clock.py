@@ -7,6 +7,7 @@ from bisect import bisect
 from collections import Counter
 from typing import Any
 
+import pytest
 from fakes.commands import crc_by_bits
 from fakes.hardware import AIR, SENSORS, Table
 from fakes.time_server import TimeServer
@@ -42,6 +43,13 @@ def off(reading: dict[str, Any], changed_s: dict[int, float]) -> float:
     return max(begin_s - reading["timestamp"], reading["timestamp"] - end_s, 0.0)
 
 
+@pytest.mark.fault(
+    "clock",
+    "by years",
+    "while running",
+    "before and after a reboot",
+    how="an emulated computer without a battery starts in 1970 and gets the time by NTP",
+)
 def test_clock_of_1970_is_put_right_in_readings_taken_before_the_time_came(table: Table) -> None:
     """Without a network; the time by NTP; each value bears the time when the chip had it."""
     guest, agent, chip = table.guest, table.agent, table.adapter.lines[AIR].chip

@@ -16,6 +16,13 @@ def test_i2c_chips_are_read_through_the_kernel(table: Table) -> None:
     table.close()
 
 
+@pytest.mark.fault(
+    "sensor",
+    "NACKs",
+    "garbage",
+    "hangs in the kernel",
+    how="a chip behind Linux's I2C driver does not answer, gives a wrong check byte, holds the bus",
+)
 @pytest.mark.parametrize(
     ("fault", "reasons"),
     [
@@ -47,6 +54,9 @@ def test_i2c_fault_is_told_and_heals_by_itself(table: Table, fault: str, reasons
     table.close()
 
 
+@pytest.mark.fault(
+    "sensor", "absent", how="the USB adapter of the bus is unplugged, and plugged in"
+)
 def test_i2c_adapter_unplugged_and_plugged_in_again_is_read_again(table: Table) -> None:
     """The device file is gone, and comes back; nobody restarts anything."""
     table.receive()

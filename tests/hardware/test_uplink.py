@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from fakes.hardware import SENSORS, Table
 
 
+@pytest.mark.fault(
+    "network", "no route", how="the carrier of an emulated computer's uplink goes and returns"
+)
 def test_uplink_whose_carrier_returns_is_used_at_once(table: Table) -> None:
     """The kernel tells of the route; the back-off would have lasted hours."""
     table.receive()

@@ -40,6 +40,7 @@ RestartSec=1s
 """
 
 
+@pytest.mark.fault("watchdog", "whole process stopped", how="SIGSTOP, under a real systemd")
 def test_watchdog_restarts_a_process_that_was_stopped(agent: Installed) -> None:
     """SIGSTOP: nothing of it runs any more, and nobody said a word."""
     agent.drop_in(QUICK)
@@ -53,6 +54,13 @@ def test_watchdog_restarts_a_process_that_was_stopped(agent: Installed) -> None:
     assert agent.machine.show("NRestarts")[0] == "1"
 
 
+@pytest.mark.fault(
+    "watchdog",
+    "poller stuck",
+    "flusher stuck",
+    "store stuck",
+    how="that part waits as soon as a file says so, under a real systemd",
+)
 @pytest.mark.parametrize(
     ("part", "reason"),
     [

@@ -68,6 +68,17 @@ def test_scalar_follows_the_core_schema(tmp_path: Path, written: str, value: obj
     assert (type(read.data["key"]), read.data["key"]) == (type(value), value)
 
 
+@pytest.mark.fault(
+    "configuration",
+    "empty",
+    "a list",
+    "aliases",
+    "5000 brackets",
+    "5000-digit integer",
+    "wrong encoding",
+    how="each is loaded",
+    part="the loader",
+)
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -143,6 +154,9 @@ def test_document_of_two_documents_is_refused(tmp_path: Path):
     assert "another document" in problem
 
 
+@pytest.mark.fault(
+    "configuration", "unreadable", how="the file is missing, or a directory", part="the loader"
+)
 def test_document_missing_or_a_directory_says_so(tmp_path: Path):
     """The operating system's own words, in one line."""
     missing, directory = document.read(tmp_path / "x.yaml"), document.read(tmp_path)

@@ -58,6 +58,12 @@ def test_door_keeps_unicode_as_it_is() -> None:
     assert "☃" in door.encode(payload)
 
 
+@pytest.mark.fault(
+    "poison",
+    "a payload at the queue's door",
+    how="NaN, infinity, cycles, too deep, too large, at a path",
+    part="the queue's door",
+)
 @pytest.mark.parametrize(
     ("payload", "said"),
     [

@@ -113,6 +113,13 @@ def test_journal_record_is_one_line_of_ascii(pipe: Pipe) -> None:
     assert line.endswith(r"ValueError: two | lines | <0>forged | caf\xe9 \ud800")
 
 
+@pytest.mark.fault(
+    "journal",
+    "stdout a full pipe",
+    "stopped",
+    how="a pipe that nobody reads",
+    part="the journal's writer",
+)
 def test_journal_that_nobody_reads_blocks_nobody_and_the_loss_is_counted(pipe: Pipe) -> None:
     """The pipe is full: everything goes on, `stop` too; once it is read again, the loss is told."""
     pipe.fill()
@@ -147,6 +154,12 @@ def test_journal_that_nobody_reads_does_not_hold_up_a_stop(
     assert not written._writer.is_alive()
 
 
+@pytest.mark.fault(
+    "journal",
+    "stdout closed",
+    how="no standard output, or one without a descriptor",
+    part="the journal's writer",
+)
 @pytest.mark.parametrize("stdout", [None, io.StringIO()], ids=["closed", "no_descriptor"])
 def test_journal_without_stdout_goes_on(
     monkeypatch: pytest.MonkeyPatch, stdout: io.StringIO | None
@@ -160,6 +173,9 @@ def test_journal_without_stdout_goes_on(
     assert writes == []
 
 
+@pytest.mark.fault(
+    "journal", "stopped", how="the pipe's reader is gone", part="the journal's writer"
+)
 def test_journal_whose_reader_is_gone_goes_on(pipe: Pipe) -> None:
     """A broken pipe is an error of every write; the writer lives on."""
     with Path(os.devnull).open("rb") as nothing:

@@ -137,6 +137,12 @@ def test_poller_without_sensors_has_nothing_due(bench: Bench, clock: FakeClock) 
 # -- hangs ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(
+    "sensor",
+    "hangs in the kernel",
+    how="a driver that does not return, and later does",
+    part="the poller on a clock that stands still",
+)
 def test_poller_hanging_sensor_is_faulty_and_recovers_when_it_answers(
     bench: Bench, clock: FakeClock
 ) -> None:
@@ -175,6 +181,12 @@ def test_poller_late_trigger_after_a_hang_is_followed_by_its_read(
     assert len(readers.jobs) == 3
 
 
+@pytest.mark.fault(
+    "sensor",
+    "hangs in the kernel",
+    how="a driver that does not return",
+    part="the poller on a clock that stands still",
+)
 def test_poller_hanging_sensor_leaves_others_alone(bench: Bench, clock: FakeClock) -> None:
     """Every tick of theirs is kept."""
 
@@ -238,6 +250,12 @@ def test_poller_faulty_sensor_is_tried_in_growing_pauses_of_five_minutes_at_the_
     assert sensor.calls == ["read", "close"] * len(tries)
 
 
+@pytest.mark.fault(
+    "sensor",
+    "garbage",
+    how="a driver returns NaN, infinity, nothing, a list",
+    part="the poller on a clock that stands still",
+)
 @pytest.mark.parametrize("value", [math.nan, math.inf, None, [1], 10**400, 60.1])
 def test_poller_unbelievable_value_is_a_fault_and_never_sent(bench: Bench, value: Any) -> None:
     """One fault and one recovery for a sensor of one channel, not one a reading."""

@@ -286,6 +286,12 @@ def test_poller_counter_that_fails_after_it_was_restored_is_restored_again(bench
 # -- another probe --------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(
+    "sensor",
+    "unplugged and another plugged in",
+    how="a probe with another id answers, also after a restart",
+    part="the poller on a clock that stands still",
+)
 def test_poller_other_probe_is_told_once_also_after_a_restart(bench: Bench) -> None:
     """The far end must know that the curve goes on with another thermometer."""
 
