@@ -217,10 +217,15 @@ class Bounds:
         return True
 
     def _shed_until(self, db: sqlite3.Connection, enough: Callable[[], bool]) -> None:
-        """Small slices in the caller's transaction; some of them only look, or pack rows closer."""
-        for _ in range(_MOST_EMERGENCIES):
-            if enough() or not self._shed_some(db):
-                return
+        """Small slices in the caller's transaction; some of them only look, or pack rows closer.
+
+        Nobody waits until a long queue is looked through for what matters least: then the oldest
+        telemetry goes, whatever it is. Else a queue of events would refuse new rows for ever.
+        """
+        for shed in (self._shed_some, self._shed_oldest):
+            for _ in range(_MOST_EMERGENCIES):
+                if enough() or not shed(db):
+                    return
 
     def _shed_some(self, db: sqlite3.Connection) -> bool:
         """One small slice in an emergency; returns whether another one may find more."""
@@ -229,6 +234,12 @@ class Bounds:
         gone, more = self._shedder.any(db, shedding.EMERGENCY_ROWS, self._spare)
         self.shed_total += gone
         return more
+
+    def _shed_oldest(self, db: sqlite3.Connection) -> bool:
+        """One small slice of telemetry; returns whether another one may find more."""
+        gone = self._shedder.oldest(db, shedding.EMERGENCY_ROWS, self._spare)
+        self.shed_total += gone
+        return gone > 0
 
     def _drop_set_aside(self) -> bool:
         """What was salvaged is kept for people to look at, and goes before any row does."""

@@ -69,6 +69,13 @@ class Shedder:
             self._packed_to = 0
         return gone
 
+    def oldest(self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]) -> int:
+        """Shed the oldest telemetry, events as well; returns how many rows went."""
+        gone = _shed_oldest(db, Priority.TELEMETRY, most, spare)
+        if gone:
+            self._packed_to = 0
+        return gone
+
     def any(self, db: sqlite3.Connection, most: int, spare: AbstractSet[int]) -> tuple[int, bool]:
         """Shed the oldest of what matters least.
 
@@ -81,9 +88,8 @@ class Shedder:
         further, gone = self._polled(db, most, spare)
         if further or gone:
             return gone, True
-        gone = _shed_oldest(db, Priority.TELEMETRY, most, spare)
+        gone = self.oldest(db, most, spare)
         if gone:
-            self._packed_to = 0
             return gone, True
         if self._pack(db, most):
             return 0, True

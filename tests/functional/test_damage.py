@@ -42,6 +42,12 @@ def tried_again(queue: CloudSyncQueue) -> tuple[int, list[str]]:
     how="bytes of a file of 2,897 rows are overwritten, cut off or exchanged",
     part="the queue, in the test's process",
 )
+@pytest.mark.fault(
+    "copies",
+    "a salvaged file",
+    how="a file is spoilt in every way, salvaged, and written on",
+    part="the queue, in the test's process",
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_file_is_replaced_and_what_can_be_read_is_salvaged(
     kind: str,

@@ -217,6 +217,32 @@ def test_card_filled_by_us_keeps_the_newest(mount: Mount, clock: FakeClock, note
 
 @pytest.mark.fault(
     "full card",
+    "full by us",
+    how="a tmpfs of 16 MiB is filled with a program's own payloads, which look like events",
+    part="the queue, in the test's process",
+)
+def test_card_full_of_events_takes_new_ones(mount: Mount, tell: Callable[[str], None]) -> None:
+    """They are too many to be looked through for readings in front of one insert."""
+    card = mount("tmpfs", "16M")
+    with CloudSyncQueue(
+        card.path / "q.db",
+        durability="normal",
+        max_size_bytes=64 * MIB,
+        min_free_disk_bytes=0,
+        when_full="shed",
+    ) as queue:
+        for _ in range(500):
+            queue.enqueue_many([Submission({"text": "x" * 300})] * 100)
+            queue.upkeep()
+        books = queue.ledger()
+    assert books.closes
+    assert books.queued > 10_000
+    assert books.shed > 0
+    tell(f"{books.enqueued} stored, {books.queued} queued, {books.shed} shed")
+
+
+@pytest.mark.fault(
+    "full card",
     "full by someone else",
     how="every byte that is freed is taken by another program at once",
     part="pending and queue, in the test's process",
