@@ -87,6 +87,10 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         self._popen.send_signal(number)
 
+    def wait(self) -> None:
+        """Until it has ended by itself."""
+        until(lambda: self._popen.poll() is not None, "its end")
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; the exit code."""
         if self._popen.poll() is None:
@@ -154,10 +158,14 @@ class Site:
 
     def agent(self, **env: str) -> Process:
         """Start the agent and wait until it is ready."""
-        given = {"RUNTIME_DIRECTORY": str(self.directory), "STATE_DIRECTORY": str(self.directory)}
-        process = self._start("run", "--config", self.config, env=given | env)
+        process = self.begin_agent(**env)
         process.wait_for("ready")
         return process
+
+    def begin_agent(self, **env: str) -> Process:
+        """Start the agent, which may not get far."""
+        given = {"RUNTIME_DIRECTORY": str(self.directory), "STATE_DIRECTORY": str(self.directory)}
+        return self._start("run", "--config", self.config, env=given | env)
 
     def receiver(self, address: str = "127.0.0.1:0") -> tuple[Process, str]:
         """Start the reference receiver; the process and its URL."""

@@ -283,6 +283,9 @@ def test_queue_dead_letters_are_listed_shown_replayed_and_dropped(full: Site) ->
     assert facts_of(full, "verify")["sound"]
 
 
+@pytest.mark.fault(
+    "poison", "an item at the server", how="a dead letter is replayed beside a running agent"
+)
 def test_queue_dead_replay_beside_an_agent_is_sent_once_more(site: Site) -> None:
     """By the running agent, as any other row."""
     _, url = site.receiver()
