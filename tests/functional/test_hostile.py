@@ -138,6 +138,12 @@ def test_configuration_of_what_its_schema_allows_is_taken_or_refused_and_kept_as
     event("taken" if taken else "refused")
 
 
+@pytest.mark.fault(
+    "configuration",
+    "fuzzing",
+    how="any bytes, and configurations in which a piece is another's, drawn by hypothesis",
+    part="the loader",
+)
 @given(
     st.binary(max_size=99)
     | st.text(":-{}[]&*!%#'\"|>?@ \n\tax1", max_size=60).map(str.encode)
