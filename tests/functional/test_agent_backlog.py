@@ -12,6 +12,8 @@ from fakes.processes import Site, until
 
 from edge_agent.cloud_sync import CloudSyncQueue
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 queue: {{path: {queue}, max_size: 4GiB, min_free_disk: 0B, commit_interval: 100ms}}
 upload: {{endpoint: 'http://127.0.0.1:9/', auth: none, retry_delay: 100ms}}

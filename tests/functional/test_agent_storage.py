@@ -18,6 +18,8 @@ from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.receiver import ReceiverStore
 from edge_agent.types import Submission
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 upload: {{endpoint: '{url}', auth: none, interval: 200ms, retry_delay: 100ms,
   max_retry_delay: 500ms}}

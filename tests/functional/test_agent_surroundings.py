@@ -22,6 +22,8 @@ from edge_agent.cloud_sync import CloudSyncQueue
 from edge_agent.receiver import ReceiverStore
 from edge_agent.receiver.store import ReceivedItem
 
+pytestmark = pytest.mark.slow
+
 SENSORS = """
 health: {upload_interval: 0s}
 sensors: [{name: probe, type: simulated, interval: 100ms}]
