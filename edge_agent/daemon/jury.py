@@ -64,12 +64,12 @@ class Jury:
         """Items that cannot be their own witness."""
         return frozenset(suspect.row.id for suspect in self.suspects)
 
-    def inherit(self, former: Jury) -> None:
-        """Answer for what another jury condemned in a row; its witnesses prove nothing here."""
-        self.answer_for(former._in_a_row)
-
     def answer_for(self, in_a_row: Sequence[int]) -> None:
-        """The same, before anything is condemned here."""
+        """Take over what another jury condemned in a row; its witnesses prove nothing here.
+
+        Args:
+            in_a_row: what it noted last; before anything is condemned here.
+        """
         self._in_a_row = list(in_a_row)
 
     def accepted(self) -> None:

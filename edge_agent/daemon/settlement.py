@@ -71,7 +71,8 @@ class Settlement:
         """
         self.frozen, self._owed = former.frozen, former._owed
         self._owe(self._queue.release_retries)
-        self.jury.inherit(former.jury)
+        # What the former jury condemned in a row is in the file once its debts are paid.
+        self._owe(self._recall)
         self.delivered_total, self.last_delivery = former.delivered_total, former.last_delivery
 
     def settle(
