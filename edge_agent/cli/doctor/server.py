@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from edge_agent.cli.doctor.clock import is_right, set_clock
 from edge_agent.cli.doctor.files import files
 from edge_agent.cli.doctor.findings import FAIL, OK, WARN, Case, Finding, within_a_sentence
-from edge_agent.cli.status.certificate import shown_to
+from edge_agent.cli.status.certificate import DOUBTS, shown_to
 from edge_agent.cli.status.text import in_words, local, span
 from edge_agent.cloud_sync.batch import Batch
 from edge_agent.cloud_sync.certificate import Certificate
@@ -19,15 +19,13 @@ from edge_agent.cloud_sync.uploader import HTTPCloudUploader
 from edge_agent.cloud_sync.verdict import Action, Verdict
 from edge_agent.daemon.assembly import make_uploader
 from edge_agent.daemon.identity import device_id
-from edge_agent.daemon.link import HELD, STATE_OF, SUSPENDED, remedy_of
+from edge_agent.daemon.link import HELD, OF_TIME, STATE_OF, SUSPENDED, remedy_of
 from edge_agent.errors import UploaderError
 
 #: A certificate that ends sooner wants somebody's attention.
 _SOON_S = 14 * 86_400
 #: The longest that is waited for an answer, and for a connection.
 _REQUEST_S, _CONNECT_S = 30.0, 15.0
-#: What can be seen in the certificate itself.
-_OF_THE_CERTIFICATE = ("tls_expired", "tls_not_yet_valid", "tls_untrusted", "tls_wrong_host")
 #: For somebody who is looking: the agent itself only waits.
 _FIRST_AID = {
     "refused": "see that the server's program runs, and the port in upload.endpoint",
@@ -124,7 +122,7 @@ def _invalid(case: Case, endpoint: str, verdict: Verdict) -> Finding:
     """Why TLS failed, and what a person compares: the certificate's dates and hosts, this clock."""
     mend = remedy_of(STATE_OF[verdict.action], verdict.reason) or _TRY
     word = verdict.reason.partition(":")[0]
-    shown = _certificate(case, endpoint) if word in _OF_THE_CERTIFICATE else None
+    shown = _certificate(case, endpoint) if word in DOUBTS else None
     if shown is None:
         return Finding("tls", FAIL, verdict.reason, mend)
     right = is_right(case)
@@ -135,7 +133,7 @@ def _invalid(case: Case, endpoint: str, verdict: Verdict) -> Finding:
         f"from {local(shown.begins)} to {local(shown.ends)}, and by this clock, {state}, it is "
         f"{local(case.clock.wall())}"
     )
-    if not right and word in ("tls_expired", "tls_not_yet_valid"):
+    if not right and word in OF_TIME:
         mend = f"set the clock first: {within_a_sentence(set_clock(case))}; then {mend}"
     return Finding("tls", FAIL, says, mend)
 
