@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from fakes.guest_disk import HOUSE_MAC, TIME_SERVER, UPLINK_MAC, GuestDisk
-from fakes.reached import PATIENCE_S, Failed, Reached, judged
+from fakes.reached import PATIENCE_S, Failed, Reached
 from fakes.usbredir import Device, Port
 
 #: This machine's loopback, seen from the guest's uplink.
@@ -64,18 +64,8 @@ class Guest(Reached):
 
     # -- what is done with any machine ---------------------------------------------------------
 
-    def run(self, command: str, *, status: int | None = 0, timeout_s: float = PATIENCE_S) -> str:
-        done = subprocess.run(
-            [*self._ssh, "guest", "export LC_ALL=C.UTF-8\n" + command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=timeout_s,
-            stdin=subprocess.DEVNULL,
-        )
-        return judged(command, done.returncode, done.stdout, status)
+    def words(self, command: str) -> list[str]:
+        return [*self._ssh, "guest", f"export LC_ALL=C.UTF-8\n{command}"]
 
     def put(self, path: str, text: str, mode: int | None = None) -> None:
         chmod = f" && chmod {mode:o} {path}" if mode is not None else ""

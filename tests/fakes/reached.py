@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ class Reached(abc.ABC):
     """What tests do with a machine that has a systemd."""
 
     @abc.abstractmethod
+    def words(self, command: str) -> list[str]:
+        """What is run here to have a shell there, as root, run a command."""
+
     def run(self, command: str, *, status: int | None = 0, timeout_s: float = PATIENCE_S) -> str:
         """What a shell's command says, both streams.
 
@@ -27,7 +31,23 @@ class Reached(abc.ABC):
             command: for ``sh -c``, as root.
             status: the exit status it must have; None: any.
             timeout_s: how long it may take.
+
+        Raises:
+            Failed: it did not exit as it must.
         """
+        done = subprocess.run(
+            self.words(command),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=timeout_s,
+            stdin=subprocess.DEVNULL,
+        )
+        if status is not None and done.returncode != status:
+            raise Failed(f"{command!r} exits with {done.returncode}:\n{done.stdout}")
+        return done.stdout
 
     @abc.abstractmethod
     def put(self, path: str, text: str, mode: int | None = None) -> None:
@@ -59,14 +79,3 @@ class Reached(abc.ABC):
         said = self.run(f"systemctl show {unit} {' '.join(f'-p {name}' for name in names)}")
         found = dict(line.split("=", 1) for line in said.splitlines())
         return tuple(found.get(name, "") for name in names)
-
-
-def judged(command: str, code: int, said: str, status: int | None) -> str:
-    """What a command said.
-
-    Raises:
-        Failed: it did not exit as it must.
-    """
-    if status is not None and code != status:
-        raise Failed(f"{command!r} exits with {code}:\n{said}")
-    return said

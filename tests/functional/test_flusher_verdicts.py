@@ -282,8 +282,8 @@ def test_flusher_another_key_tries_at_once_what_was_refused(rig: Rig) -> None:
     assert rig.server.values == ["only"]
 
 
-def test_flusher_reloaded_amid_condemnations_brings_all_of_them_back(rig: Rig) -> None:
-    """Three before and the fourth after: the server refuses everything, and none was at fault."""
+def condemn_three(rig: Rig) -> None:
+    """A server that took one item, and now refuses everything, has condemned three."""
     rig.put("good", priority=Priority.ANOMALY)
     rig.run()
     rig.server.usual = REFUSE
@@ -291,6 +291,11 @@ def test_flusher_reloaded_amid_condemnations_brings_all_of_them_back(rig: Rig) -
         rig.put(number, priority=Priority.ANOMALY)
         rig.run(INTERVAL_S)
     assert rig.dead() == 3
+
+
+def test_flusher_reloaded_amid_condemnations_brings_all_of_them_back(rig: Rig) -> None:
+    """Three before and the fourth after: the server refuses everything, and none was at fault."""
+    condemn_three(rig)
     former, rig.flusher = rig.flusher, rig.new_flusher(rig.server)
     rig.flusher.inherit(former)
     rig.put(3, priority=Priority.ANOMALY)
@@ -303,13 +308,7 @@ def test_flusher_reloaded_amid_condemnations_brings_all_of_them_back(rig: Rig) -
 
 def test_flusher_restarted_amid_condemnations_brings_all_of_them_back(rig: Rig) -> None:
     """What was condemned in a row is in the file: a restart is no way out for the server."""
-    rig.put("good", priority=Priority.ANOMALY)
-    rig.run()
-    rig.server.usual = REFUSE
-    for number in range(3):
-        rig.put(number, priority=Priority.ANOMALY)
-        rig.run(INTERVAL_S)
-    assert rig.dead() == 3
+    condemn_three(rig)
     rig.flusher = rig.new_flusher(rig.server)
     rig.put(3, 4, priority=Priority.ANOMALY)
     rig.run(INTERVAL_S)

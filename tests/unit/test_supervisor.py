@@ -40,17 +40,20 @@ class Stage:
         self.device_ids: list[str] = []
         self.queue.rename_device = self.device_ids.append  # type: ignore[assignment]  # notes it
 
-    def run(self, *events: int, load: Load, runtime: Path | None = None) -> None:
-        environ = {"RUNTIME_DIRECTORY": str(runtime or self.path)}
-        agent = Supervisor(
+    def agent(self, environ: dict[str, str], *, load: Load, source: str = "current") -> Supervisor:
+        return Supervisor(
             self.config,
             self.queue,
             self.clock,
             environ,
             service=ServiceManager(environ),
             load=load,
-            source="last_good",
+            source=source,
         )
+
+    def run(self, *events: int, load: Load, runtime: Path | None = None) -> None:
+        environ = {"RUNTIME_DIRECTORY": str(runtime or self.path)}
+        agent = self.agent(environ, load=load, source="last_good")
         for number in (*events, signal.SIGTERM):
             agent._events.put(number)
         assert agent.run() == 0
@@ -132,15 +135,7 @@ def test_supervisor_keeps_the_record_of_the_run_where_no_health_line_is_wanted(
 ) -> None:
     """How long it ran, and what it wrote, must outlive a power cut all the same."""
     stage.config = dataclasses.replace(stage.config, health=model.Health(0, 0))
-    agent = Supervisor(
-        stage.config,
-        stage.queue,
-        stage.clock,
-        {},
-        service=ServiceManager({}),
-        load=_unread,
-        source="current",
-    )
+    agent = stage.agent({}, load=_unread)
     stage.clock.advance(NOTE_EVERY_S)
     agent._report(agent._parts(), {}, stage.clock.monotonic())
     assert stage.queue.memory.load("agent.run")["uptime_s"] == NOTE_EVERY_S
@@ -149,15 +144,7 @@ def test_supervisor_keeps_the_record_of_the_run_where_no_health_line_is_wanted(
 
 def test_supervisor_changes_of_state_bring_one_look_however_many_they_are(stage: Stage) -> None:
     """A flapping sensor must not fill the line of events."""
-    agent = Supervisor(
-        stage.config,
-        stage.queue,
-        stage.clock,
-        {},
-        service=ServiceManager({}),
-        load=_unread,
-        source="current",
-    )
+    agent = stage.agent({}, load=_unread)
     for number in range(20):
         agent._say(logging.INFO, f"flapping n={number}")
     assert agent._events.qsize() == 1
